@@ -3,11 +3,23 @@
 //! Nothing here does I/O, is async, reads a clock or holds key material. Everything that decides
 //! lives here, so that it can be tested over every (state, command) pair.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 pub mod acm;
 pub mod arn;
 pub mod error;
 pub mod lint;
 pub mod pca;
+pub mod tags;
 pub mod x509;
 
 pub use arn::{AccountId, Arn, Region};
