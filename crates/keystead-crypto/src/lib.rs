@@ -1,1 +1,28 @@
-//! placeholder
+//! Holds keys: everything that touches private bytes, and the encodings that signatures cover.
+//!
+//! Nobody outside this crate sees the bytes of a private key, with two exceptions that are named
+//! for it (`KeyRing::reveal` and `KeyRing::export_encrypted`), and nobody outside names the
+//! cryptographic library. The parts, from the bottom:
+//!
+//! - [`digest`] and [`random`]: hashes, HMAC, constant-time comparison, randomness.
+//! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+pub mod digest;
+mod error;
+pub mod random;
+pub mod seal;
+#[cfg(test)]
+mod testing;
+
+pub use error::CryptoError;

@@ -1,0 +1,365 @@
+//! The root key and its file.
+//!
+//! The file is text, so that an operator can recognise, copy and print it:
+//!
+//! ```text
+//! keystead root key v1
+//! 64 hexadecimal digits: the key
+//! 32 hexadecimal digits: the key's id, which also tells a damaged file
+//! ```
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{DataKey, Envelope, KeyId, xaes};
+use crate::{CryptoError, digest, random};
+
+/// First line of a root key file.
+const HEADER: &str = "keystead root key v1";
+/// The whole file: header, key and id, each with its line end.
+const FILE_LEN: usize = HEADER.len() + 1 + 2 * xaes::KEY + 1 + 2 * KeyId::LEN + 1;
+/// Who else than the owner may do anything: nobody.
+const OTHERS: u32 = 0o077;
+
+/// The key from which all protection at rest descends.
+pub struct RootKey {
+    secret: [u8; xaes::KEY],
+}
+
+impl RootKey {
+    /// A new random root key, kept nowhere.
+    ///
+    /// # Errors
+    /// [`CryptoError::Internal`] when there is no randomness.
+    pub fn generate() -> Result<Self, CryptoError> {
+        Ok(Self::from_bytes(*Zeroizing::new(random::bytes()?)))
+    }
+
+    /// A root key that came from elsewhere than a file.
+    pub fn from_bytes(secret: [u8; 32]) -> Self {
+        Self { secret }
+    }
+
+    /// Makes a root key and stores it in a new file, mode 0600. When this returns, the file is
+    /// complete and durable; if it fails or the machine stops, there is no file at `path`.
+    ///
+    /// # Errors
+    /// [`CryptoError::RootKey`] when something is at `path` already or it cannot be written.
+    pub fn create(path: &Path) -> Result<Self, CryptoError> {
+        let root = Self::generate()?;
+        let fail = |what: &str, error: std::io::Error| {
+            CryptoError::RootKey(format!(
+                "cannot {what} the root key file {}: {error}",
+                path.display()
+            ))
+        };
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(CryptoError::RootKey(format!(
+                "{} cannot be the name of a root key file",
+                path.display()
+            )));
+        };
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
+        // Written under a name that nobody else uses, then linked: a link never replaces a file
+        // and never shows half of one.
+        let mut draft_name = name.to_os_string();
+        draft_name.push(format!(".{}", KeyId(random::bytes()?)));
+        let draft = directory.join(draft_name);
+        let written = write_draft(&draft, &root.encode())
+            .and_then(|()| fs::hard_link(&draft, path))
+            .and_then(|()| fs::remove_file(&draft))
+            .and_then(|()| File::open(directory)?.sync_all());
+        if let Err(error) = written {
+            // The draft holds a key that nothing uses; failing to remove it harms nothing.
+            let _ = fs::remove_file(&draft);
+            return Err(fail("create", error));
+        }
+        Ok(root)
+    }
+
+    /// Reads the root key from its file.
+    ///
+    /// # Errors
+    /// [`CryptoError::RootKeyMissing`] when there is no such file; [`CryptoError::RootKey`] when
+    /// others than its owner have access, or it is not a complete root key file.
+    pub fn load(path: &Path) -> Result<Self, CryptoError> {
+        let shown = path.display();
+        let fail = |error: std::io::Error| match error.kind() {
+            ErrorKind::NotFound => CryptoError::RootKeyMissing(path.into()),
+            _ => CryptoError::RootKey(format!("cannot read the root key file {shown}: {error}")),
+        };
+        let file = File::open(path).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        if !metadata.is_file() {
+            return Err(CryptoError::RootKey(format!("{shown} is not a file")));
+        }
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & OTHERS != 0 {
+            return Err(CryptoError::RootKey(format!(
+                "the root key file {shown} has mode {mode:04o}, so that others can reach it; \
+                 nobody but its owner may: chmod 600 it"
+            )));
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(FILE_LEN + 1));
+        file.take(FILE_LEN as u64 + 1)
+            .read_to_end(&mut text)
+            .map_err(fail)?;
+        Self::decode(&text).map_err(|reason| {
+            CryptoError::RootKey(format!(
+                "the root key file {shown} {reason}; restore it from your copy"
+            ))
+        })
+    }
+
+    /// Its public identity: tells two root keys apart and says nothing else about them.
+    pub fn id(&self) -> KeyId {
+        let mut id = [0; KeyId::LEN];
+        let derived = digest::hmac_sha256(&self.secret, b"keystead root key id");
+        id.iter_mut().zip(derived).for_each(|(to, from)| *to = from);
+        KeyId(id)
+    }
+
+    /// A key of its own for each purpose: HKDF-SHA-256 (RFC 5869) with the purpose as its info.
+    ///
+    /// # Errors
+    /// [`CryptoError::Internal`] when the library fails.
+    pub fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
+        let mut out = Zeroizing::new([0; 32]);
+        Salt::new(HKDF_SHA256, b"keystead")
+            .extract(&self.secret)
+            .expand(&[purpose.as_bytes()], Length)
+            .and_then(|okm| okm.fill(out.as_mut_slice()))
+            .map_err(|_| CryptoError::library("derive a key"))?;
+        Ok(out)
+    }
+
+    /// A data key, encrypted so that it can be kept beside what it seals.
+    ///
+    /// # Errors
+    /// [`CryptoError::Internal`] when there is no randomness.
+    pub fn wrap(&self, key: &DataKey) -> Result<Vec<u8>, CryptoError> {
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(KeyId::LEN + xaes::KEY));
+        plaintext.extend_from_slice(key.id.as_bytes());
+        plaintext.extend_from_slice(&key.secret);
+        self.wrapping_key()?.seal(WRAP_AAD, &plaintext)
+    }
+
+    /// The data key that [`RootKey::wrap`] encrypted.
+    ///
+    /// # Errors
+    /// [`CryptoError::RootKey`] when another root key wrapped it; [`CryptoError::Sealed`] when the
+    /// bytes were altered.
+    pub fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, CryptoError> {
+        let envelope = Envelope::parse(wrapped)?;
+        if envelope.key_id != self.id() {
+            return Err(CryptoError::RootKey(format!(
+                "the data key was wrapped by root key {}, but the root key given is {}: \
+                 this is the root key of another store",
+                envelope.key_id,
+                self.id()
+            )));
+        }
+        let plaintext = self.wrapping_key()?.open(WRAP_AAD, &envelope)?;
+        let torn = || CryptoError::Sealed("a wrapped data key has the wrong length".into());
+        let (id, secret) = plaintext
+            .split_first_chunk::<{ KeyId::LEN }>()
+            .ok_or_else(torn)?;
+        let secret = <&[u8; xaes::KEY]>::try_from(secret).map_err(|_| torn())?;
+        DataKey::from_parts(KeyId(*id), secret)
+    }
+
+    /// The key that wraps data keys; its envelopes carry the root key's id.
+    fn wrapping_key(&self) -> Result<DataKey, CryptoError> {
+        DataKey::from_parts(self.id(), &*self.derive("wrap data keys")?)
+    }
+
+    fn encode(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(FILE_LEN));
+        text.push_str(HEADER);
+        for bytes in [self.secret.as_slice(), self.id().as_bytes()] {
+            text.push('\n');
+            for byte in bytes {
+                for digit in [byte >> 4, byte & 15] {
+                    text.extend(char::from_digit(digit.into(), 16));
+                }
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The inverse of `encode`; the error is a clause that follows "the root key file x".
+    fn decode(text: &[u8]) -> Result<Self, &'static str> {
+        if !text.starts_with(HEADER.as_bytes()) {
+            return Err("does not begin with \"keystead root key v1\"");
+        }
+        if text.len() < FILE_LEN {
+            return Err("is cut short");
+        }
+        let mut secret = Zeroizing::new([0; xaes::KEY]);
+        let key_digits = text.get(HEADER.len() + 1..).unwrap_or_default();
+        for (byte, digits) in secret.iter_mut().zip(key_digits.chunks_exact(2)) {
+            *byte = digits
+                .iter()
+                .try_fold(0, |value: u8, digit| {
+                    let digit = char::from(*digit).to_digit(16)?;
+                    u8::try_from((u32::from(value) << 4) | digit).ok()
+                })
+                .ok_or("is damaged: the key is not hexadecimal")?;
+        }
+        let root = Self::from_bytes(*secret);
+        if !digest::constant_time_eq(root.encode().as_bytes(), text) {
+            return Err("is damaged: key and id do not belong together");
+        }
+        Ok(root)
+    }
+}
+
+impl Drop for RootKey {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl fmt::Debug for RootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootKey")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the wrapping of a data key is bound to.
+const WRAP_AAD: &[u8] = b"keystead data key";
+
+/// HKDF output as long as a key.
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        xaes::KEY
+    }
+}
+
+fn write_draft(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        match RootKey::load(path) {
+            Err(CryptoError::RootKey(message)) => message,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn survives_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        assert_eq!(
+            RootKey::load(&path).unwrap_err(),
+            CryptoError::RootKeyMissing(path.clone())
+        );
+        let made = RootKey::create(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+        let loaded = RootKey::load(&path).unwrap();
+        assert_eq!(loaded.id(), made.id());
+        assert_eq!(loaded.secret, made.secret);
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            1,
+            "no draft is left"
+        );
+    }
+
+    #[test]
+    fn never_replaces_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        let first = RootKey::create(&path).unwrap();
+        let error = RootKey::create(&path).unwrap_err();
+        assert!(error.to_string().contains("exists"), "{error}");
+        assert_eq!(RootKey::load(&path).unwrap().id(), first.id());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn wide_permissions_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        RootKey::create(&path).unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(refusal(&path).contains("chmod 600"));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        RootKey::load(&path).unwrap();
+    }
+
+    #[test]
+    fn every_cut_and_every_altered_byte_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        RootKey::create(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            fs::write(&path, &whole[..at]).unwrap();
+            refusal(&path);
+            let mut altered = whole.clone();
+            altered[at] ^= 1;
+            fs::write(&path, &altered).unwrap();
+            refusal(&path);
+        }
+        fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
+        refusal(&path);
+        fs::write(&path, &whole).unwrap();
+        RootKey::load(&path).unwrap();
+    }
+
+    #[test]
+    fn another_root_key_is_named() {
+        let (ours, theirs) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
+        let key = DataKey::generate().unwrap();
+        let wrapped = ours.wrap(&key).unwrap();
+        assert_eq!(ours.unwrap(&wrapped).unwrap().id(), key.id());
+        let error = theirs.unwrap(&wrapped).unwrap_err();
+        assert!(matches!(error, CryptoError::RootKey(_)));
+        assert!(error.to_string().contains(&ours.id().to_string()));
+        let mut altered = wrapped.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        assert!(matches!(
+            ours.unwrap(&altered).unwrap_err(),
+            CryptoError::Sealed(_)
+        ));
+    }
+
+    #[test]
+    fn purposes_have_their_own_keys() {
+        let root = RootKey::from_bytes([7; 32]);
+        assert_eq!(root.derive("a").unwrap(), root.derive("a").unwrap());
+        assert_ne!(root.derive("a").unwrap(), root.derive("b").unwrap());
+        assert_ne!(root.derive("a").unwrap().as_slice(), root.secret);
+        assert!(!format!("{root:?}").contains("07, 07"));
+    }
+}
