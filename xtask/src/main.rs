@@ -1,1 +1,55 @@
-fn main() {}
+//! The tasks of this repository: `cargo xtask tidy`, `test`, `bench`, `gen`, `models`.
+//!
+//! Everything that continuous integration does is one of these, so that it can be done at a desk too.
+
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a task answers: nothing, or a sentence for the person who ran it.
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// Tasks of the Keystead repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the walls between crates and the rules that no compiler knows
+    ///
+    /// Example: cargo xtask tidy
+    Tidy,
+    /// Install what the tests need, then run them; without names, all of them
+    ///
+    /// Example: cargo xtask test rust python
+    Test {
+        /// The parts to run, in the order of the full run
+        #[arg(value_enum)]
+        parts: Vec<test::Part>,
+        /// Handed to pytest as they are, after `--`
+        #[arg(last = true)]
+        pytest: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Tidy => tidy::run(),
+        Task::Test { parts, pytest } => test::run(&parts, &pytest),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
