@@ -1,1 +1,40 @@
-//! placeholder
+//! Remembers: the sealed durable store and the audit journal.
+//!
+//! - [`Store`] keeps versioned records under ordered keys, commits batches with preconditions,
+//!   tells what changed, and holds the queue of work that is due.
+//! - the `journal` keeps what was done: one line an event, each chained to the one before.
+//!
+//! Every value is sealed before an engine sees it; record keys are plain. What a thief of the disk
+//! can read is told in `docs/formats.md`.
+//!
+//! Outside is one concrete type, [`Store`]; inside, a private trait that each engine implements.
+//! Only this crate names an engine.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+mod batch;
+mod change;
+mod dir;
+mod engine;
+mod error;
+mod open;
+mod queue;
+mod record;
+mod store;
+
+pub use batch::{Batch, Expect};
+pub use change::{Change, ChangeFeed, FeedEvent};
+pub use error::{OpenError, StoreError};
+pub use open::StoreOptions;
+pub use queue::Lease;
+pub use record::{DecodeError, Older, Versioned};
+pub use store::{Collection, MAX_PAGE, Store, Stored, Version};

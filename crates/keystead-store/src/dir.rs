@@ -1,0 +1,1 @@
+//! The data directory: who may enter it, and that only one server does.

@@ -1,0 +1,279 @@
+//! The facade: what everybody else sees of the store.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use keystead_crypto::seal::{RootKey, Sealer};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use zeroize::Zeroizing;
+
+use crate::batch::LeaseToken;
+use crate::change::Commit;
+use crate::engine::{Engine, Row, Take, Taken};
+use crate::queue::{self, MAX_TAKE};
+use crate::record::{self, Versioned};
+use crate::{Batch, Change, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
+
+/// Most records of one page: a listing of AWS has at most 1000 (ACM `MaxItems`, ACM-PCA
+/// `MaxResults`), and one more tells whether there is a next page.
+pub const MAX_PAGE: usize = 1001;
+
+/// The name of a set of records, as `service.kind`: lower-case letters, digits, '.' and '-'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Collection(pub &'static str);
+
+/// The commit that wrote a record. Versions only grow, over the whole store, and never repeat.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Version(pub u64);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A record as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<T> {
+    /// Its key.
+    pub key: String,
+    /// The commit that wrote it: what [`crate::Expect::Version`] wants to hear.
+    pub version: Version,
+    /// The record.
+    pub value: T,
+}
+
+/// The store. Clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) root_key: RootKey,
+    pub(crate) feed: broadcast::Sender<Commit>,
+}
+
+impl Store {
+    /// Opens the store, or makes it where there is none. How long that takes does not depend on how
+    /// much is stored.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing on the disk was changed then.
+    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        crate::open::open(options).await.map(|inner| Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The record with this key.
+    ///
+    /// # Errors
+    /// [`StoreError::Altered`], [`StoreError::Decode`], [`StoreError::Corrupt`],
+    /// [`StoreError::Unavailable`].
+    pub async fn get<T: Versioned>(
+        &self,
+        collection: Collection,
+        key: &str,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        let row = self.inner.engine.get(collection.0, key).await?;
+        row.map(|row| self.open_row(collection, row)).transpose()
+    }
+
+    /// The records whose keys have this prefix, in the order of the keys (by bytes), at most `limit`
+    /// (and at most [`MAX_PAGE`]). `after` is the last key of the page before.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn scan<T: Versioned>(
+        &self,
+        collection: Collection,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
+        let rows = self
+            .inner
+            .engine
+            .scan(collection.0, prefix, after, limit.min(MAX_PAGE))
+            .await?;
+        rows.into_iter()
+            .map(|row| self.open_row(collection, row))
+            .collect()
+    }
+
+    /// Stores the batch, all of it or nothing; when this returns `Ok` it is on the disk and can be
+    /// read. The version is that of every record it wrote. Dropping the future does not take the
+    /// batch back.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::LeaseLost`], [`StoreError::Invalid`],
+    /// [`StoreError::Full`]: nothing was stored. [`StoreError::Unavailable`]: not known.
+    pub async fn commit(&self, batch: Batch) -> Result<Version, StoreError> {
+        self.inner
+            .engine
+            .commit(batch.into_steps()?)
+            .await
+            .map(Version)
+    }
+
+    /// The newest commit that can be read.
+    pub fn version(&self) -> Version {
+        Version(self.inner.engine.version())
+    }
+
+    /// Follows what changes from now on, by whichever server.
+    pub fn watch(&self) -> ChangeFeed {
+        ChangeFeed::new(self.inner.feed.subscribe())
+    }
+
+    /// What was changed after this version, in the order of the commits: whole commits, about
+    /// `limit` changes. Ask again with the last one's version; empty when there is no more.
+    ///
+    /// # Errors
+    /// [`StoreError::ChangesTrimmed`] when that is too long ago.
+    pub async fn changes_since(
+        &self,
+        version: Version,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.inner
+            .engine
+            .changes_since(version.0, limit.min(MAX_PAGE))
+            .await
+    }
+
+    /// Takes items that are due, the earliest first, for `lease` long. An item whose lease ended is
+    /// due again.
+    ///
+    /// # Errors
+    /// As [`Store::get`] and [`Store::commit`].
+    pub async fn take_due(
+        &self,
+        queue: &'static str,
+        now: Timestamp,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let expires_at = SignedDuration::try_from(lease)
+            .ok()
+            .and_then(|lease| now.checked_add(lease).ok())
+            .ok_or_else(|| StoreError::Invalid("the lease is longer than time".into()))?;
+        let take = Take {
+            queue,
+            now: now.as_microsecond(),
+            expires: expires_at.as_microsecond(),
+            limit: limit.min(MAX_TAKE),
+        };
+        let taken = self.inner.engine.take_due(take).await?;
+        taken
+            .into_iter()
+            .map(|item| self.open_item(queue, item, expires_at))
+            .collect()
+    }
+
+    /// When the next item of the queue can be taken: sleep until then, or until the feed tells of a
+    /// change in `due:` and the queue's name.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn next_due(&self, queue: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let due = self.inner.engine.next_due(queue).await?;
+        due.map(timestamp).transpose()
+    }
+
+    /// Writes a consistent copy of the store into a new file (mode 0600) while everything goes on.
+    /// It is sealed like the store and opens only with its root key.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Unavailable`]; no file is left then.
+    pub async fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        self.inner.engine.snapshot(to).await
+    }
+
+    /// The root key, from which other parts derive keys of their own.
+    pub fn root_key(&self) -> &RootKey {
+        &self.inner.root_key
+    }
+
+    /// Ends it: what was committed before is finished, everything later fails with
+    /// [`StoreError::Closed`]. Dropping the last clone does the same.
+    pub async fn close(&self) {
+        self.inner.engine.close().await;
+    }
+
+    fn open_row<T: Versioned>(
+        &self,
+        collection: Collection,
+        row: Row,
+    ) -> Result<Stored<T>, StoreError> {
+        let plain = self.unseal(collection.0, &row.key, row.version, &row.sealed)?;
+        let value = record::decode(&plain).map_err(|error| StoreError::Decode {
+            collection: collection.0.into(),
+            key: row.key.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Stored {
+            key: row.key,
+            version: Version(row.version),
+            value,
+        })
+    }
+
+    fn open_item(
+        &self,
+        queue: &'static str,
+        item: Taken,
+        expires_at: Timestamp,
+    ) -> Result<Lease, StoreError> {
+        let payload = self.unseal(&queue::place(queue), &item.id, item.version, &item.sealed)?;
+        Ok(Lease {
+            due_at: timestamp(item.due)?,
+            token: LeaseToken {
+                queue,
+                id: item.id,
+                version: item.version,
+                attempt: item.attempt,
+            },
+            payload,
+            expires_at,
+        })
+    }
+
+    fn unseal(
+        &self,
+        place: &str,
+        key: &str,
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        self.inner
+            .sealer
+            .open(place, key, version, sealed)
+            .map_err(|_| StoreError::Altered {
+                collection: place.into(),
+                key: key.into(),
+            })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+fn timestamp(microseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds)
+        .map_err(|_| StoreError::Corrupt(format!("{microseconds} is not a time")))
+}
