@@ -1,0 +1,165 @@
+//! The subject's public key: that it is of a kind we know, well-formed, and not weak.
+
+use super::der::{self, Reader};
+use super::facts::Facts;
+use super::{Rule, oid, require};
+use crate::x509::KeyUsageBit;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "rfc3279_2_3_key_kind",
+        check: key_kind,
+    },
+    Rule {
+        id: "sp800_131a_rsa_modulus_2048_bits",
+        check: rsa_size,
+    },
+    Rule {
+        id: "rfc8017_3_1_rsa_modulus_odd",
+        check: rsa_modulus_odd,
+    },
+    Rule {
+        id: "rfc8017_3_1_rsa_exponent_odd_from_3",
+        check: rsa_exponent,
+    },
+    Rule {
+        id: "rfc5480_2_2_point",
+        check: ec_point,
+    },
+    Rule {
+        id: "rfc9881_4_ml_dsa_key_size",
+        check: ml_dsa_size,
+    },
+    Rule {
+        id: "rfc8813_3_key_usage_fits_key",
+        check: key_usage_fits,
+    },
+];
+
+/// RSA with NULL parameters (RFC 3279 section 2.3.1), ECDSA on a named curve of NIST's (RFC 5480
+/// section 2.1.1), ML-DSA without parameters (RFC 9881 section 2): what ACM-PCA certifies.
+fn key_kind(facts: &Facts<'_>) -> Result<(), String> {
+    let parameters = facts.key.parameters.map(|tlv| (tlv.tag, tlv.content));
+    let known = match (facts.key.algorithm, parameters) {
+        (oid::RSA, Some((der::NULL, []))) => true,
+        (oid::EC, Some((der::OID, curve))) => coordinate_octets(curve).is_some(),
+        (oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87, None) => true,
+        _ => false,
+    };
+    require(known, || {
+        "the public key is neither RSA, nor on one of the curves P-256, P-384 and P-521, nor ML-DSA"
+            .into()
+    })
+}
+
+/// NIST SP 800-131A revision 2, table 2: below 2048 bits is disallowed. Above 8192 a signature
+/// takes so long to verify that a certificate becomes a weapon against its readers.
+fn rsa_size(facts: &Facts<'_>) -> Result<(), String> {
+    let Some((modulus, _)) = rsa(facts) else {
+        return Ok(());
+    };
+    let bits = modulus
+        .iter()
+        .position(|octet| *octet != 0)
+        .map_or(0, |at| {
+            let leading = modulus.get(at).map_or(0, |octet| octet.leading_zeros());
+            (modulus.len() - at) * 8 - leading as usize
+        });
+    require((2048..=8192).contains(&bits), || {
+        format!("the RSA key has {bits} bits; 2048 to 8192 are allowed")
+    })
+}
+
+/// RFC 8017 section 3.1: a product of odd primes.
+fn rsa_modulus_odd(facts: &Facts<'_>) -> Result<(), String> {
+    let even = rsa(facts).is_some_and(|(modulus, _)| !ends_odd(modulus));
+    require(!even, || "the RSA modulus is even".into())
+}
+
+/// RFC 8017 section 3.1: the public exponent is odd and at least 3; an exponent of 1 signs nothing.
+fn rsa_exponent(facts: &Facts<'_>) -> Result<(), String> {
+    let weak = rsa(facts).is_some_and(|(_, exponent)| {
+        let one_or_less = matches!(exponent, [] | [0 | 1]);
+        one_or_less
+            || !ends_odd(exponent)
+            || exponent.first().is_some_and(|first| first & 0x80 != 0)
+    });
+    require(!weak, || {
+        "the RSA exponent is not an odd number of at least 3".into()
+    })
+}
+
+/// RFC 5480 section 2.2: an uncompressed point, both coordinates in full. Whether it lies on the
+/// curve is for `keystead-crypto`, which has verified a signature by this key before.
+fn ec_point(facts: &Facts<'_>) -> Result<(), String> {
+    let (oid::EC, Some(curve)) = (facts.key.algorithm, facts.key.parameters) else {
+        return Ok(());
+    };
+    let Some(octets) = coordinate_octets(curve.content) else {
+        return Ok(());
+    };
+    let uncompressed = facts.key.bits.first() == Some(&4) && facts.key.bits.len() == 1 + 2 * octets;
+    require(uncompressed, || {
+        format!("the public key is not an uncompressed point of {octets} octets a coordinate")
+    })
+}
+
+/// RFC 9881 section 4: the key is FIPS 204's encoding, whose size is fixed (FIPS 204 table 2).
+fn ml_dsa_size(facts: &Facts<'_>) -> Result<(), String> {
+    let octets = match facts.key.algorithm {
+        oid::ML_DSA_44 => 1312,
+        oid::ML_DSA_65 => 1952,
+        oid::ML_DSA_87 => 2592,
+        _ => return Ok(()),
+    };
+    require(facts.key.bits.len() == octets, || {
+        format!("the ML-DSA public key is not {octets} octets long")
+    })
+}
+
+/// RFC 8813 section 3 (elliptic curves) and RFC 9881 section 5 (ML-DSA): such keys encipher
+/// nothing, and an ML-DSA key agrees on nothing either.
+fn key_usage_fits(facts: &Facts<'_>) -> Result<(), String> {
+    use KeyUsageBit as K;
+    let enciphers = facts.may(K::KeyEncipherment as u8) || facts.may(K::DataEncipherment as u8);
+    let agrees = facts.may(K::KeyAgreement as u8)
+        || facts.may(K::EncipherOnly as u8)
+        || facts.may(K::DecipherOnly as u8);
+    let unfit = match facts.key.algorithm {
+        oid::EC => enciphers,
+        oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87 => enciphers || agrees,
+        _ => false,
+    };
+    require(!unfit, || {
+        "keyUsage allows encipherment or key agreement, which this kind of key can't do".into()
+    })
+}
+
+/// Modulus and exponent of an RSA key (RFC 8017 appendix A.1.1), empty where it is malformed.
+fn rsa<'a>(facts: &Facts<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    (facts.key.algorithm == oid::RSA).then(|| {
+        let read = || {
+            let mut outer = Reader(facts.key.bits);
+            let mut fields = outer.take(der::SEQUENCE)?.inside();
+            outer.end()?;
+            let modulus = fields.take(der::INTEGER)?.content;
+            let exponent = fields.take(der::INTEGER)?.content;
+            fields.end()?;
+            Ok::<_, der::Fault>((modulus, exponent))
+        };
+        read().unwrap_or_default()
+    })
+}
+
+fn ends_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|last| last & 1 == 1)
+}
+
+fn coordinate_octets(curve: &[u8]) -> Option<usize> {
+    match curve {
+        oid::P256 => Some(32),
+        oid::P384 => Some(48),
+        oid::P521 => Some(66),
+        _ => None,
+    }
+}

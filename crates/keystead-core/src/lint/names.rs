@@ -1,0 +1,186 @@
+//! Issuer, subject, and what their attributes may say (RFC 5280 sections 4.1.2.4 and 4.1.2.6,
+//! appendix A.1).
+
+use super::der::{self, Fault, Reader};
+use super::facts::{EMPTY_NAME, Facts};
+use super::{Rule, oid, require};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "rfc5280_4_1_2_4_issuer_not_empty",
+        check: issuer_not_empty,
+    },
+    Rule {
+        id: "rfc5280_6_1_3_issuer_is_the_issuers_subject",
+        check: issuer_is_the_issuers_subject,
+    },
+    Rule {
+        id: "rfc5280_4_1_2_6_ca_subject_not_empty",
+        check: ca_subject_not_empty,
+    },
+    Rule {
+        id: "rfc5280_4_1_2_6_empty_subject_needs_critical_san",
+        check: empty_subject_needs_critical_san,
+    },
+    Rule {
+        id: "rfc5280_4_1_2_4_name_form",
+        check: name_form,
+    },
+    Rule {
+        id: "rfc5280_4_1_2_4_string_types",
+        check: string_types,
+    },
+    Rule {
+        id: "rfc5280_a_1_upper_bounds",
+        check: upper_bounds,
+    },
+    Rule {
+        id: "rfc5280_a_1_country_two_letters",
+        check: country,
+    },
+];
+
+fn issuer_not_empty(facts: &Facts<'_>) -> Result<(), String> {
+    require(facts.issuer != EMPTY_NAME, || "the issuer is empty".into())
+}
+
+/// RFC 5280 section 6.1.3 (a)(4): a path holds together by names. Byte equality is more than it
+/// asks for, and spares every verifier the comparison rules of section 7.1.
+fn issuer_is_the_issuers_subject(facts: &Facts<'_>) -> Result<(), String> {
+    require(facts.issuer == facts.issuing.subject_der, || {
+        "the issuer is not, byte for byte, the subject of the CA's certificate".into()
+    })
+}
+
+fn ca_subject_not_empty(facts: &Facts<'_>) -> Result<(), String> {
+    require(!(facts.is_ca() && facts.subject_is_empty()), || {
+        "the subject of a CA certificate is empty".into()
+    })
+}
+
+fn empty_subject_needs_critical_san(facts: &Facts<'_>) -> Result<(), String> {
+    let has_critical_san = facts
+        .extension(oid::SUBJECT_ALT_NAME)
+        .is_some_and(|extension| extension.critical);
+    require(
+        !facts.subject_is_empty() || facts.is_ca() || has_critical_san,
+        || "the subject is empty and no critical subjectAltName stands in for it".into(),
+    )
+}
+
+fn name_form(facts: &Facts<'_>) -> Result<(), String> {
+    each_attribute(facts.subject, |_| Ok(())).map_err(|fault| format!("the subject {fault}"))?
+}
+
+/// RFC 5280 section 4.1.2.4: PrintableString or UTF8String; where appendix A.1 fixes the type,
+/// that one.
+fn string_types(facts: &Facts<'_>) -> Result<(), String> {
+    judge(facts, |attribute| {
+        let fits = match attribute.oid {
+            oid::COUNTRY | oid::SERIAL_NUMBER | oid::DN_QUALIFIER => {
+                attribute.tag == der::PRINTABLE_STRING
+            }
+            oid::EMAIL_ADDRESS | oid::DOMAIN_COMPONENT => attribute.tag == der::IA5_STRING,
+            known if bound(known).is_some() => {
+                matches!(attribute.tag, der::PRINTABLE_STRING | der::UTF8_STRING)
+            }
+            // What an attribute outside appendix A.1 holds is for its maker to say.
+            _ => true,
+        };
+        require(fits, || {
+            "an attribute of the subject has a string type that RFC 5280 does not allow for it"
+                .into()
+        })
+    })
+}
+
+/// RFC 5280 appendix A.1: SIZE (1..ub-...), counted in characters.
+fn upper_bounds(facts: &Facts<'_>) -> Result<(), String> {
+    judge(facts, |attribute| {
+        let Some(most) = bound(attribute.oid) else {
+            return Ok(());
+        };
+        let length = match std::str::from_utf8(attribute.value) {
+            Ok(text) => text.chars().count(),
+            Err(_) => attribute.value.len(),
+        };
+        require((1..=most).contains(&length), || {
+            format!("an attribute of the subject has {length} characters; 1 to {most} are allowed")
+        })
+    })
+}
+
+/// RFC 5280 appendix A.1 (X520countryName): two letters of ISO 3166.
+fn country(facts: &Facts<'_>) -> Result<(), String> {
+    judge(facts, |attribute| {
+        let two_letters =
+            attribute.value.len() == 2 && attribute.value.iter().all(u8::is_ascii_alphabetic);
+        require(attribute.oid != oid::COUNTRY || two_letters, || {
+            "the country of the subject is not two letters".into()
+        })
+    })
+}
+
+/// One attribute of a name.
+#[derive(Clone, Copy)]
+struct Attribute<'a> {
+    oid: &'a [u8],
+    tag: u8,
+    value: &'a [u8],
+}
+
+fn judge(
+    facts: &Facts<'_>,
+    check: impl Fn(Attribute<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    // A name that can't be read is the finding of `name_form`.
+    each_attribute(facts.subject, check).unwrap_or(Ok(()))
+}
+
+/// Calls `check` for each attribute; the outer result says whether the name could be read.
+fn each_attribute(
+    name: &[u8],
+    check: impl Fn(Attribute<'_>) -> Result<(), String>,
+) -> Result<Result<(), String>, Fault> {
+    let mut outer = Reader(name);
+    let mut relative_names = outer.take(der::SEQUENCE)?.inside();
+    while !relative_names.is_empty() {
+        let mut set = relative_names.take(der::SET)?.inside();
+        if set.is_empty() {
+            return Err("has a relative name without an attribute");
+        }
+        while !set.is_empty() {
+            let mut pair = set.take(der::SEQUENCE)?.inside();
+            let oid = pair.take(der::OID)?.content;
+            let value = pair.next()?.ok_or("has an attribute without a value")?;
+            pair.end()?;
+            let verdict = check(Attribute {
+                oid,
+                tag: value.tag,
+                value: value.content,
+            });
+            if verdict.is_err() {
+                return Ok(verdict);
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The upper bounds of RFC 5280 appendix A.1, in characters. ub-name is for the parts of a
+/// person's name.
+fn bound(attribute: &[u8]) -> Option<usize> {
+    const UB_NAME: usize = 32_768;
+    match attribute {
+        oid::COMMON_NAME
+        | oid::ORGANIZATION
+        | oid::ORGANIZATIONAL_UNIT
+        | oid::TITLE
+        | oid::SERIAL_NUMBER => Some(64),
+        oid::LOCALITY | oid::STATE | oid::PSEUDONYM => Some(128),
+        oid::EMAIL_ADDRESS => Some(255),
+        oid::SURNAME | oid::GIVEN_NAME | oid::INITIALS | oid::GENERATION_QUALIFIER => Some(UB_NAME),
+        oid::COUNTRY => Some(2),
+        _ => None,
+    }
+}
