@@ -2,6 +2,8 @@
 //!
 //! Everything that continuous integration does is one of these, so that it can be done at a desk too.
 
+mod r#gen;
+mod models;
 mod shell;
 mod test;
 mod tidy;
@@ -23,6 +25,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Write the code and the coverage page that follow from the models
+    ///
+    /// Example: cargo xtask gen --check
+    Gen {
+        /// Write nothing; fail where what is committed is not current
+        #[arg(long)]
+        check: bool,
+    },
+    /// Fetch the newest botocore and keep the facts of its models
+    ///
+    /// Example: cargo xtask models
+    Models {
+        /// An unpacked botocore to read instead of fetching one
+        #[arg(long)]
+        botocore: Option<std::path::PathBuf>,
+    },
     /// Check the walls between crates and the rules that no compiler knows
     ///
     /// Example: cargo xtask tidy
@@ -42,6 +60,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
+        Task::Gen { check } => r#gen::run(check),
+        Task::Models { botocore } => models::run(botocore.as_deref()),
         Task::Tidy => tidy::run(),
         Task::Test { parts, pytest } => test::run(&parts, &pytest),
     };
