@@ -1,0 +1,305 @@
+//! A signature as claimed, and every check of it that needs no secret.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::canonical::{Coverage, hex, unhex};
+use super::claim::{Claim, quoted, single};
+use super::{
+    ALGORITHM, AuthError, RequestView, Rules, TERMINATOR, UNSIGNED_PAYLOAD, X_AMZ_CONTENT_SHA256,
+    time,
+};
+
+/// The longest region or service name taken, in characters. AWS's longest region has 14
+/// (`ap-southeast-1`), its longest signing name 41.
+const SCOPE_NAME_LIMIT: usize = 64;
+
+/// Headers that decide what a request means and so must be signed when they are there.
+const MUST_BE_SIGNED: [(&str, &str); 1] = [("x-amz-target", "X-Amz-Target")];
+
+/// A signature as claimed: well-formed, current and in scope, but not yet verified.
+#[derive(Clone)]
+pub struct Authorization {
+    access_key_id: String,
+    date: String,
+    region: String,
+    service: String,
+    amz_date: String,
+    signed_headers: Vec<String>,
+    signature: Option<[u8; 32]>,
+    session_token: Option<Zeroizing<String>>,
+    content_sha256: Option<String>,
+    presigned: bool,
+    rules: Rules,
+}
+
+impl Authorization {
+    /// The access key that the request claims to be signed with.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// The credential scope's day, `YYYYMMDD`.
+    pub fn date(&self) -> &str {
+        &self.date
+    }
+
+    /// The credential scope's region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The credential scope's service, by its signing name.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The session token of temporary credentials. It is a secret; whoever looks the credential up
+    /// compares it.
+    pub fn session_token(&self) -> Option<&str> {
+        self.session_token.as_ref().map(|token| token.as_str())
+    }
+
+    /// The names of the signed headers: lower-case, ascending, each once.
+    pub fn signed_headers(&self) -> &[String] {
+        &self.signed_headers
+    }
+
+    /// Whether the signature came in the query.
+    pub fn presigned(&self) -> bool {
+        self.presigned
+    }
+
+    pub(super) fn amz_date(&self) -> &str {
+        &self.amz_date
+    }
+
+    /// The given signature; `None` where it is not 64 hexadecimal digits, which matches nothing.
+    pub(super) fn signature(&self) -> Option<&[u8; 32]> {
+        self.signature.as_ref()
+    }
+
+    pub(super) fn scope(&self) -> String {
+        let Self {
+            date,
+            region,
+            service,
+            ..
+        } = self;
+        format!("{date}/{region}/{service}/{TERMINATOR}")
+    }
+
+    pub(super) fn coverage(&self) -> Coverage<'_> {
+        Coverage {
+            rules: self.rules,
+            signed_headers: &self.signed_headers,
+            left_out: match (self.presigned, self.rules.token_signed) {
+                (false, _) => &[],
+                (true, true) => &["X-Amz-Signature"],
+                (true, false) => &["X-Amz-Signature", "X-Amz-Security-Token"],
+            },
+        }
+    }
+
+    /// The last line of the canonical request, given the SHA-256 of the body that arrived.
+    pub(super) fn payload_line(
+        &self,
+        view: &RequestView<'_>,
+        payload: &[u8; 32],
+    ) -> Result<Cow<'static, str>, AuthError> {
+        let unsigned_allowed = self.presigned || self.rules.unsigned_payload;
+        let declared = match &self.content_sha256 {
+            Some(declared) => Some(declared.as_str()),
+            None => single(view.headers, X_AMZ_CONTENT_SHA256)?,
+        };
+        let actual = hex(payload);
+        match declared {
+            None if self.presigned && self.rules.unsigned_payload => {
+                Ok(Cow::Borrowed(UNSIGNED_PAYLOAD))
+            }
+            None => Ok(Cow::Owned(actual)),
+            Some(UNSIGNED_PAYLOAD) if unsigned_allowed => Ok(Cow::Borrowed(UNSIGNED_PAYLOAD)),
+            Some(UNSIGNED_PAYLOAD) => Err(AuthError::Invalid(
+                "The body must be signed: send its SHA-256 in 'X-Amz-Content-Sha256', not \
+                 'UNSIGNED-PAYLOAD'."
+                    .into(),
+            )),
+            Some(streaming) if streaming.starts_with("STREAMING-") => {
+                Err(AuthError::Invalid(format!(
+                    "Streaming payloads ('{}') are not served here: sign the whole body.",
+                    quoted(streaming)
+                )))
+            }
+            Some(declared) if declared == actual => Ok(Cow::Owned(actual)),
+            Some(_) => Err(AuthError::Mismatch),
+        }
+    }
+}
+
+impl fmt::Debug for Authorization {
+    /// Neither the signature nor the session token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorization")
+            .field("access_key_id", &self.access_key_id)
+            .field("scope", &self.scope())
+            .field("signed_headers", &self.signed_headers)
+            .field("presigned", &self.presigned)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the signature of a request and checks everything that needs no secret. `service` is the
+/// signing name of the service that the request is for.
+///
+/// # Errors
+/// [`AuthError::Missing`], [`AuthError::Incomplete`], [`AuthError::Invalid`].
+pub fn parse(
+    view: &RequestView<'_>,
+    now: Timestamp,
+    service: &str,
+    rules: Rules,
+) -> Result<Authorization, AuthError> {
+    let claim = Claim::read(view)?;
+    time::check(claim.signed_at, now, claim.expires)?;
+    let signed_headers = signed_header_names(&claim.signed_headers);
+    check_signed(view, &signed_headers)?;
+    if claim.algorithm != ALGORITHM {
+        return Err(AuthError::Incomplete(format!(
+            "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
+            quoted(&claim.algorithm)
+        )));
+    }
+    let amz_date = time::format(claim.signed_at);
+    let [access_key_id, date, region, named_service, terminator] =
+        split_credential(&claim.credential)?;
+    check_scope(
+        [date, region, named_service, terminator],
+        &amz_date,
+        service,
+    )?;
+    Ok(Authorization {
+        access_key_id: access_key_id.into(),
+        date: date.into(),
+        region: region.into(),
+        service: named_service.into(),
+        signed_headers,
+        signature: unhex(&claim.signature),
+        session_token: claim.session_token,
+        content_sha256: claim.content_sha256,
+        presigned: claim.presigned,
+        amz_date,
+        rules,
+    })
+}
+
+/// The service that the credential scope names, if there is one: what a query request, whose body
+/// names only an action, is for. Nothing about it is verified.
+pub fn claimed_service(view: &RequestView<'_>) -> Option<String> {
+    let claim = Claim::read(view).ok()?;
+    split_credential(&claim.credential)
+        .ok()
+        .map(|[_, _, _, service, _]| service.to_owned())
+}
+
+/// The five elements of a credential: access key, day, region, service, terminator.
+fn split_credential(credential: &str) -> Result<[&str; 5], AuthError> {
+    let mut parts = credential.split('/');
+    let mut next = || parts.next().filter(|part| !part.is_empty());
+    match ([next(), next(), next(), next(), next()], next()) {
+        (
+            [
+                Some(key),
+                Some(date),
+                Some(region),
+                Some(service),
+                Some(terminator),
+            ],
+            None,
+        ) => Ok([key, date, region, service, terminator]),
+        _ => Err(AuthError::Incomplete(format!(
+            "Credential must have exactly 5 slash-delimited elements, e.g. \
+             keyid/date/region/service/term, got '{}'",
+            quoted(credential)
+        ))),
+    }
+}
+
+/// AWS names everything that is wrong with a scope at once, in this order.
+fn check_scope(
+    [date, region, service, terminator]: [&str; 4],
+    amz_date: &str,
+    expected_service: &str,
+) -> Result<(), AuthError> {
+    let mut wrong = Vec::new();
+    if !is_name(region) {
+        wrong.push(format!(
+            "Credential should be scoped to a valid region, not '{}'. ",
+            quoted(region)
+        ));
+    }
+    if service != expected_service {
+        wrong.push(format!(
+            "Credential should be scoped to correct service: '{expected_service}'. "
+        ));
+    }
+    if terminator != TERMINATOR {
+        wrong.push(format!(
+            "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{}'. ",
+            quoted(terminator)
+        ));
+    }
+    let day = amz_date.get(..8).unwrap_or_default();
+    if date != day {
+        wrong.push(format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
+             HTTP: '{}' != '{day}', from '{amz_date}'.",
+            quoted(date)
+        ));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(AuthError::Invalid(wrong.concat()))
+    }
+}
+
+/// Any region name is accepted (`design.md` section 1), so long as it could be one.
+fn is_name(text: &str) -> bool {
+    (1..=SCOPE_NAME_LIMIT).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Ascending, each once: a name repeated a thousand times costs no more than once.
+fn signed_header_names(list: &str) -> Vec<String> {
+    let mut names: Vec<String> = list
+        .split(';')
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn check_signed(view: &RequestView<'_>, signed: &[String]) -> Result<(), AuthError> {
+    let is_signed = |name: &str| signed.iter().any(|signed| signed == name);
+    let left_out = if is_signed("host") {
+        MUST_BE_SIGNED
+            .iter()
+            .find(|(name, _)| view.headers.contains_key(*name) && !is_signed(name))
+            .map(|(_, shown)| format!("'{shown}'"))
+    } else {
+        Some("'Host' or ':authority'".to_owned())
+    };
+    match left_out {
+        None => Ok(()),
+        Some(name) => Err(AuthError::Invalid(format!(
+            "{name} must be a 'SignedHeader' in the AWS Authorization."
+        ))),
+    }
+}
