@@ -1,0 +1,54 @@
+"""Fixtures: the real server, clients of it, and certificate authorities that are ready to issue."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import authorities  # noqa: E402
+from server import Server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for every test that does not need its own. Tests share it: count nothing globally."""
+    started = Server(tmp_path_factory.mktemp("keystead")).start()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server for one test alone, not started yet."""
+    own = Server(tmp_path)
+    yield own
+    own.kill()
+
+
+@pytest.fixture(scope="session")
+def pca(server):
+    return server.client("acm-pca")
+
+
+@pytest.fixture(scope="session")
+def acm(server):
+    return server.client("acm")
+
+
+@pytest.fixture(scope="session")
+def sts(server):
+    return server.client("sts")
+
+
+@pytest.fixture(scope="session")
+def root(pca):
+    """An active P-256 root that grants ACM its permissions."""
+    return authorities.grant(pca, authorities.root(pca, "Shared Test Root"))
+
+
+@pytest.fixture
+def pending(pca):
+    """An authority that waits for its certificate."""
+    return authorities.create(pca, "Pending")

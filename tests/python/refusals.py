@@ -1,0 +1,28 @@
+"""Asserting that a call is refused, and how."""
+
+import contextlib
+
+import botocore.exceptions
+
+
+class Refusal:
+    """What the server said; filled when the block ends."""
+
+    code = message = status = None
+
+
+@contextlib.contextmanager
+def refused(code, text=None, status=400):
+    """The block's call must fail with `code`, this HTTP status, and `text` in its message."""
+    seen = Refusal()
+    try:
+        yield seen
+    except botocore.exceptions.ClientError as error:
+        seen.code = error.response["Error"]["Code"]
+        seen.message = error.response["Error"]["Message"]
+        seen.status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    else:
+        raise AssertionError(f"the call succeeded where {code} was expected")
+    assert (seen.code, seen.status) == (code, status), f"{seen.code} {seen.status}: {seen.message}"
+    if text is not None:
+        assert text in seen.message, seen.message

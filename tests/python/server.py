@@ -1,0 +1,155 @@
+"""The real `keystead` binary as a throw-away child process, and clients that talk to it."""
+
+import json
+import os
+import pathlib
+import queue
+import secrets
+import signal
+import subprocess
+import threading
+
+import boto3
+import botocore.config
+
+BINARY = os.environ["KEYSTEAD_BIN"]
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+# How long a start may take before a test calls it hung: a debug build on a busy two-core machine.
+START_SECONDS = 60
+
+
+class StartFailure(Exception):
+    """The server ended, or hung, before it was ready."""
+
+    def __init__(self, said, status):
+        super().__init__(f"the server did not become ready (status {status}): {said}")
+        self.said = said
+        self.status = status
+
+
+class Server:
+    """One server on one data directory. `start` again after `kill` or `stop` goes on with the same data."""
+
+    def __init__(self, folder, *arguments, account=ACCOUNT, preexec=None):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.arguments = list(arguments)
+        self.account = account
+        self.preexec = preexec
+        self.key_id = "AKIA" + secrets.token_hex(8).upper()
+        self.secret = secrets.token_urlsafe(30)
+        self.process = None
+        self.said = []
+        self.variables = {}
+
+    def environment(self):
+        """The environment of the server and of clients: nothing of AWS's that the caller had set."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return inherited | {
+            "HOME": str(self.folder),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+
+    def start(self, *more):
+        """Starts the server and waits for its line `ready`."""
+        command = [BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(self.data)]
+        if self.account:
+            command += ["--account", self.account]
+        environment = self.environment() | {
+            "KEYSTEAD_ROOT_ACCESS_KEY_ID": self.key_id,
+            "KEYSTEAD_ROOT_SECRET_ACCESS_KEY": self.secret,
+        }
+        self.said = []
+        self.process = subprocess.Popen(
+            command + self.arguments + list(more),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=self.preexec,
+        )
+        lines = queue.Queue()
+        readers = [
+            threading.Thread(target=self._follow, args=(pipe, sink), daemon=True)
+            for pipe, sink in ((self.process.stdout, lines), (self.process.stderr, None))
+        ]
+        for reader in readers:
+            reader.start()
+        while True:
+            try:
+                line = lines.get(timeout=START_SECONDS)
+            except queue.Empty:
+                self.kill()
+                raise StartFailure("hung: " + "".join(self.said), None) from None
+            if line is None:
+                status = self.process.wait(START_SECONDS)
+                for reader in readers:
+                    reader.join(START_SECONDS)
+                raise StartFailure("".join(self.said), status)
+            if line.strip() == "ready":
+                break
+        printed = self.run("env", "--json", "--data-dir", str(self.data)).stdout
+        self.variables = json.loads(printed)
+        return self
+
+    def _follow(self, pipe, lines):
+        for line in pipe:
+            self.said.append(line)
+            if lines is not None:
+                lines.put(line)
+        if lines is not None:
+            lines.put(None)
+
+    def run(self, *arguments, check=True):
+        """Another subcommand of the same binary."""
+        return subprocess.run(
+            [BINARY, *arguments],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=60,
+        )
+
+    def kill(self):
+        """Ends it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self):
+        """Asks it to stop, and returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(30)
+        self.process = None
+        return status
+
+    @property
+    def endpoint(self):
+        return self.variables["AWS_ENDPOINT_URL"]
+
+    @property
+    def host(self):
+        return self.endpoint.split("//")[1]
+
+    def client(self, service, region=REGION, **options):
+        """A boto3 client that never retries: a test sees every answer there was."""
+        settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 60, "parameter_validation": True}
+        return boto3.session.Session().client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=options.pop("key_id", self.key_id),
+            aws_secret_access_key=options.pop("secret", self.secret),
+            aws_session_token=options.pop("token", None),
+            config=botocore.config.Config(**(settings | options)),
+        )
+
+    def shell_environment(self, region=REGION):
+        """What `eval "$(keystead env)"` leaves in a shell."""
+        return self.environment() | self.variables | {"AWS_DEFAULT_REGION": region}

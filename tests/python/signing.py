@@ -1,0 +1,78 @@
+"""Requests as the SDK serializes and signs them, and sent so that a test can spoil one."""
+
+import datetime
+import http.client
+import json
+import pathlib
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+import botocore.session
+
+from server import REGION
+
+SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
+EVERY_OPERATION = [(service, operation) for service, samples in SAMPLES.items() for operation in samples]
+
+
+class Request:
+    """One request: method, path, headers, body, as they go out."""
+
+    def __init__(self, method, path, headers, body):
+        self.method, self.path, self.headers, self.body = method, path, dict(headers), body
+
+    def send(self, host):
+        """(status, headers, body); never retried, never pooled."""
+        connection = http.client.HTTPConnection(host, timeout=30)
+        try:
+            connection.request(self.method, self.path, self.body, self.headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+
+def unsigned(service, operation, host):
+    """The sample request of an operation, in the protocol that the newest SDK chooses."""
+    client = botocore.session.Session().create_client(
+        service, REGION, endpoint_url=f"http://{host}", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    model = client.meta.service_model.operation_model(operation)
+    serialized = client._serializer.serialize_to_request(SAMPLES[service][operation], model)
+    body = serialized["body"]
+    if isinstance(body, dict):
+        body = "&".join(f"{name}={value}" for name, value in body.items())
+    body = body.encode() if isinstance(body, str) else body
+    return Request(serialized["method"], serialized["url_path"], serialized["headers"], body)
+
+
+def sign(request, service, host, key_id, secret, at=None, token=None):
+    """The same request with the SDK's signature; `at` is the signer's clock."""
+    aws = botocore.awsrequest.AWSRequest(
+        request.method, f"http://{host}{request.path}", headers=request.headers, data=request.body
+    )
+    credentials = botocore.credentials.Credentials(key_id, secret, token)
+    _Signer(credentials, service, REGION, at).add_auth(aws)
+    headers = {name: value if isinstance(value, str) else value.decode() for name, value in aws.headers.items()}
+    return Request(request.method, request.path, headers, request.body)
+
+
+def signed(server, service, operation, at=None):
+    """The sample request, signed by the server's root key."""
+    request = unsigned(service, operation, server.host)
+    return sign(request, service, server.host, server.key_id, server.secret, at)
+
+
+class _Signer(botocore.auth.SigV4Auth):
+    """Signs at a time of the test's choice."""
+
+    def __init__(self, credentials, service, region, at):
+        super().__init__(credentials, service, region)
+        self.at = at or datetime.datetime.now(datetime.timezone.utc)
+
+    def add_auth(self, request):
+        request.context["timestamp"] = self.at.strftime("%Y%m%dT%H%M%SZ")
+        self._modify_request_before_signing(request)
+        text = self.string_to_sign(request, self.canonical_request(request))
+        self._inject_signature_to_request(request, self.signature(text, request))

@@ -1,0 +1,60 @@
+"""STS: who am I, by header and by presigned URL."""
+
+import re
+import urllib.error
+import urllib.request
+
+import pytest
+
+from refusals import refused
+from server import ACCOUNT
+
+
+def test_the_root_key_is_the_account(sts):
+    answer = sts.get_caller_identity()
+    assert answer["Account"] == ACCOUNT
+    assert answer["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+    assert answer["UserId"] == ACCOUNT
+    assert re.fullmatch("[0-9a-f-]{36}", answer["ResponseMetadata"]["RequestId"])
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "mars-north-7"])
+def test_any_region_answers(server, region):
+    assert server.client("sts", region).get_caller_identity()["Account"] == ACCOUNT
+
+
+def fetch(url):
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_presigned_call_needs_no_header(sts):
+    status, body = fetch(sts.generate_presigned_url("get_caller_identity", HttpMethod="GET"))
+    assert status == 200, body
+    assert f"<Account>{ACCOUNT}</Account>" in body
+
+
+def test_a_presigned_call_that_was_changed_is_refused(sts):
+    url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    status, body = fetch(url.replace("GetCallerIdentity", "GetAccessKeyInfo"))
+    assert status == 403 and "<Code>SignatureDoesNotMatch</Code>" in body, body
+
+
+def test_a_presigned_call_past_its_time_is_refused(own_server):
+    own_server.start()
+    url = own_server.client("sts").generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    assert fetch(url)[0] == 200
+    own_server.kill()
+    port = own_server.host.split(":")[1]
+    own_server.start("--listen", f"127.0.0.1:{port}", "--clock-offset", "2m")
+    status, body = fetch(url)
+    assert status == 403, body
+    assert "<Code>SignatureDoesNotMatch</Code>" in body or "<Code>ExpiredToken</Code>" in body, body
+
+
+def test_an_operation_that_is_not_served_says_so(sts):
+    with refused("InvalidAction", status=400):
+        sts.get_session_token()
