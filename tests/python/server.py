@@ -52,9 +52,9 @@ class Server:
             "AWS_MAX_ATTEMPTS": "1",
         }
 
-    def start(self, *more):
+    def start(self, *more, listen="127.0.0.1:0"):
         """Starts the server and waits for its line `ready`."""
-        command = [BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(self.data)]
+        command = [BINARY, "up", "--listen", listen, "--data-dir", str(self.data)]
         if self.account:
             command += ["--account", self.account]
         environment = self.environment() | {

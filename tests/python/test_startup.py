@@ -295,7 +295,7 @@ def test_a_port_that_is_taken_is_named(own_server, server):
 
 
 def test_other_addresses_get_tls(own_server):
-    own_server.start("--listen", "0.0.0.0:0")
+    own_server.start(listen="0.0.0.0:0")
     assert own_server.endpoint.startswith("https://")
     assert pathlib.Path(own_server.variables["AWS_CA_BUNDLE"]).is_file()
 
@@ -305,5 +305,5 @@ def test_requests_signed_before_a_restart_are_good_after_it(own_server):
     port = own_server.host.split(":")[1]
     request = signed(own_server, "sts", "GetCallerIdentity")
     own_server.kill()
-    own_server.start("--listen", f"127.0.0.1:{port}")
+    own_server.start(listen=f"127.0.0.1:{port}")
     assert request.send(own_server.host)[0] == 200

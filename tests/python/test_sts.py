@@ -49,7 +49,7 @@ def test_a_presigned_call_past_its_time_is_refused(own_server):
     assert fetch(url)[0] == 200
     own_server.kill()
     port = own_server.host.split(":")[1]
-    own_server.start("--listen", f"127.0.0.1:{port}", "--clock-offset", "2m")
+    own_server.start("--clock-offset", "2m", listen=f"127.0.0.1:{port}")
     status, body = fetch(url)
     assert status == 403, body
     assert "<Code>SignatureDoesNotMatch</Code>" in body or "<Code>ExpiredToken</Code>" in body, body
