@@ -62,7 +62,11 @@ fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
     let served = Served::load()?;
     let mut services = Vec::new();
     for service in &served.service {
-        services.push((service, Model::load(&service.model)?));
+        let mut model = Model::load(&service.model)?;
+        for corrected in served.member.iter().filter(|c| c.model == service.model) {
+            corrected.apply(&mut model)?;
+        }
+        services.push((service, model));
     }
     let mut files = BTreeMap::new();
     for (service, model) in &services {

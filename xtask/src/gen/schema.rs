@@ -30,16 +30,15 @@ pub(crate) fn emit(name: &str, shape: &Shape, translated: Option<&str>) -> Outco
             "Kind::List {{ member: &{}, length: {range}, flattened: {}, wire_name: {:?} }}",
             target(name, &shape.member)?,
             shape.flattened,
-            shape
-                .member
-                .as_ref()
-                .and_then(|m| m.location_name.as_deref())
-                .unwrap_or("member"),
+            wire_name(&shape.member, "member"),
         ),
         "map" => format!(
-            "Kind::Map {{ key: &{}, value: &{}, length: {range} }}",
+            "Kind::Map {{ key: &{}, value: &{}, length: {range}, flattened: {}, wire_names: ({:?}, {:?}) }}",
             target(name, &shape.key)?,
             target(name, &shape.value)?,
+            shape.flattened,
+            wire_name(&shape.key, "key"),
+            wire_name(&shape.value, "value"),
         ),
         "structure" => {
             let members: String = shape
@@ -73,6 +72,11 @@ fn target(name: &str, target: &Option<Target>) -> Outcome<String> {
         .as_ref()
         .ok_or_else(|| format!("{name} does not say what it contains"))?;
     Ok(screaming(&target.shape))
+}
+
+fn wire_name<'a>(target: &'a Option<Target>, default: &'a str) -> &'a str {
+    let given = target.as_ref().and_then(|target| target.location_name.as_deref());
+    given.unwrap_or(default)
 }
 
 fn range(shape: &Shape) -> String {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::r#gen::model::Model;
 use crate::{Outcome, models};
 
 /// The whole file.
@@ -13,6 +14,9 @@ pub(crate) struct Served {
     /// Patterns translated by hand.
     #[serde(default)]
     pub(crate) pattern: Vec<HandTranslated>,
+    /// Members that the service fills otherwise than its model says.
+    #[serde(default)]
+    pub(crate) member: Vec<CorrectedMember>,
 }
 
 /// A service, and which of its operations are served.
@@ -42,6 +46,43 @@ pub(crate) struct HandTranslated {
     pub(crate) translated: String,
     /// Why this is the same language.
     pub(crate) reason: String,
+}
+
+/// A member whose values on the wire are not those of the shape that the model gives it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CorrectedMember {
+    /// The model.
+    pub(crate) model: String,
+    /// The structure.
+    pub(crate) shape: String,
+    /// The member.
+    pub(crate) member: String,
+    /// The shape of its values on the wire.
+    pub(crate) target: String,
+    /// Where that is seen.
+    pub(crate) reason: String,
+}
+
+impl CorrectedMember {
+    /// Corrects the model; fails where there is nothing to correct.
+    pub(crate) fn apply(&self, model: &mut Model) -> Outcome {
+        let member = model.shapes.get_mut(&self.shape).and_then(|shape| {
+            shape
+                .members
+                .0
+                .iter_mut()
+                .find(|(name, _)| *name == self.member)
+        });
+        let Some((_, target)) = member.filter(|_| !self.reason.is_empty()) else {
+            let Self { shape, member, .. } = self;
+            return Err(
+                format!("served.toml: {shape}.{member} is not there or has no reason").into(),
+            );
+        };
+        target.shape.clone_from(&self.target);
+        Ok(())
+    }
 }
 
 impl Served {

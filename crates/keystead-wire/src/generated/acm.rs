@@ -782,8 +782,8 @@ pub struct CertificateDetail {
     pub not_before: Option<Timestamp>,
     /// `NotAfter`: instant.
     pub not_after: Option<Timestamp>,
-    /// `KeyAlgorithm`: one of the values.
-    pub key_algorithm: Option<KeyAlgorithm>,
+    /// `KeyAlgorithm`: text.
+    pub key_algorithm: Option<String>,
     /// `SignatureAlgorithm`: text.
     pub signature_algorithm: Option<String>,
     /// `InUseBy`: list.
@@ -1192,8 +1192,8 @@ pub struct CertificateSummary {
     pub status: Option<CertificateStatus>,
     /// `Type`: one of the values.
     pub type_: Option<CertificateType>,
-    /// `KeyAlgorithm`: one of the values.
-    pub key_algorithm: Option<KeyAlgorithm>,
+    /// `KeyAlgorithm`: text.
+    pub key_algorithm: Option<String>,
     /// `KeyUsages`: list.
     pub key_usages: Option<Vec<KeyUsageName>>,
     /// `ExtendedKeyUsages`: list.
@@ -4217,7 +4217,7 @@ pub(crate) mod schema {
             Member {
                 name: "KeyAlgorithm",
                 wire_name: "KeyAlgorithm",
-                schema: &KEY_ALGORITHM,
+                schema: &STRING,
                 required: false,
             },
             Member {
@@ -4448,7 +4448,7 @@ pub(crate) mod schema {
             Member {
                 name: "KeyAlgorithm",
                 wire_name: "KeyAlgorithm",
-                schema: &KEY_ALGORITHM,
+                schema: &STRING,
                 required: false,
             },
             Member {
