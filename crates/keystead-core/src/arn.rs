@@ -23,7 +23,7 @@ pub struct Arn {
 }
 
 impl Arn {
-    /// A name in the `aws` partition.
+    /// A name in the region's partition.
     pub fn new(
         service: &str,
         region: &Region,
@@ -31,7 +31,7 @@ impl Arn {
         resource: impl Into<String>,
     ) -> Self {
         Self {
-            partition: "aws".into(),
+            partition: region.partition().into(),
             service: service.into(),
             region: region.as_str().into(),
             account: account.as_str().into(),
@@ -129,10 +129,51 @@ impl Region {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The partition in which ARNs of this region lie (botocore `partitions.json`, by the beginning
+    /// of the region's name); `aws` for every name that AWS does not use.
+    pub fn partition(&self) -> &'static str {
+        PARTITIONS
+            .iter()
+            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .map_or("aws", |(_, partition)| partition)
+    }
 }
+
+/// How region names begin outside the partition `aws`.
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("eusc-", "aws-eusc"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+];
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_lie_in_their_regions_partition() {
+        let account = AccountId::parse("000000000000").unwrap();
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("my-own-region", "aws"),
+        ] {
+            let region = Region::parse(region).unwrap();
+            let arn = Arn::new("acm-pca", &region, &account, "certificate-authority/x");
+            assert_eq!(arn.partition, partition);
+        }
     }
 }
