@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import threading
+import time
 
 import boto3
 import botocore.config
@@ -42,6 +43,7 @@ class Server:
         self.process = None
         self.said = []
         self.variables = {}
+        self.ready_at = None
 
     def environment(self):
         """The environment of the server and of clients: nothing of AWS's that the caller had set."""
@@ -90,6 +92,7 @@ class Server:
                     reader.join(START_SECONDS)
                 raise StartFailure("".join(self.said), status)
             if line.strip() == "ready":
+                self.ready_at = time.monotonic()
                 break
         printed = self.run("env", "--json", "--data-dir", str(self.data)).stdout
         self.variables = json.loads(printed)

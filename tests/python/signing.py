@@ -33,13 +33,14 @@ class Request:
             connection.close()
 
 
-def unsigned(service, operation, host):
-    """The sample request of an operation, in the protocol that the newest SDK chooses."""
+def unsigned(service, operation, host, parameters=None):
+    """The sample request of an operation, or one with these parameters, in the SDK's choice of protocol."""
+    parameters = SAMPLES[service][operation] if parameters is None else parameters
     client = botocore.session.Session().create_client(
         service, REGION, endpoint_url=f"http://{host}", aws_access_key_id="x", aws_secret_access_key="x"
     )
     model = client.meta.service_model.operation_model(operation)
-    serialized = client._serializer.serialize_to_request(SAMPLES[service][operation], model)
+    serialized = client._serializer.serialize_to_request(parameters, model)
     body = serialized["body"]
     if isinstance(body, dict):
         body = "&".join(f"{name}={value}" for name, value in body.items())

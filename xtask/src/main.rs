@@ -2,6 +2,7 @@
 //!
 //! Everything that continuous integration does is one of these, so that it can be done at a desk too.
 
+mod bench;
 mod r#gen;
 mod models;
 mod shell;
@@ -56,6 +57,14 @@ enum Task {
         #[arg(last = true)]
         pytest: Vec<String>,
     },
+    /// Measure the release binary beside the limits of this machine
+    ///
+    /// Example: cargo xtask bench -- --rounds 5 --million
+    Bench {
+        /// Handed to benches/bench.py as they are, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +73,7 @@ fn main() -> ExitCode {
         Task::Models { botocore } => models::run(botocore.as_deref()),
         Task::Tidy => tidy::run(),
         Task::Test { parts, pytest } => test::run(&parts, &pytest),
+        Task::Bench { arguments } => bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,14 +4,14 @@
 //! line `N passed, N failed` that sums up all runners.
 
 mod runner;
-mod setup;
+pub(crate) mod setup;
 
 use std::time::Instant;
 
 use clap::ValueEnum;
 
 use crate::shell;
-use crate::{Outcome, tidy};
+use crate::{Outcome, r#gen, tidy};
 use runner::Tally;
 
 /// A part of the full run.
@@ -60,9 +60,7 @@ fn lint(tally: &mut Tally) {
         shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
     });
     tally.step("tidy", tidy::run);
-    tally.step("generated code", || {
-        shell::run(shell::cargo().args(["xtask", "gen", "--check"]))
-    });
+    tally.step("generated code", || r#gen::run(true));
     tally.step("clippy", || {
         let mut clippy = shell::cargo();
         clippy
@@ -93,7 +91,7 @@ fn rust(tally: &mut Tally) {
     let mut tests = shell::cargo();
     tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.args(["--features", "keystead/testing"]);
-    setup::name_tools(&mut tests);
+    setup::name_tools(&mut tests, &setup::Profile::Debug);
     tally.runner("cargo test", &mut tests, runner::cargo_line);
 }
 
@@ -116,6 +114,6 @@ fn python(tally: &mut Tally, arguments: &[String]) {
     pytest
         .args(["-m", "pytest", "tests/python", "--durations=10"])
         .args(arguments);
-    setup::name_tools(&mut pytest);
+    setup::name_tools(&mut pytest, &setup::Profile::Debug);
     tally.runner("pytest", &mut pytest, runner::pytest_line);
 }

@@ -82,9 +82,22 @@ pub(crate) fn python() -> PathBuf {
     NEW.dir().join("bin/python")
 }
 
+/// How the binary under test was built.
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
+
 /// Tells a test process where the programs are that it uses.
-pub(crate) fn name_tools(command: &mut Command) {
-    command.env("KEYSTEAD_BIN", shell::target().join("debug/keystead"));
+pub(crate) fn name_tools(command: &mut Command, profile: &Profile) {
+    let folder = match profile {
+        Profile::Debug => "debug",
+        Profile::Release => "release",
+    };
+    command.env(
+        "KEYSTEAD_BIN",
+        shell::target().join(folder).join("keystead"),
+    );
     command.env("KEYSTEAD_TEST_VENV", NEW.dir());
     command.env("KEYSTEAD_TEST_VENV_OLD", OLD.dir());
 }

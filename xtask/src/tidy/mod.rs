@@ -67,11 +67,17 @@ impl Source {
         self.path.ends_with(".rs") && !self.path.contains("/generated/")
     }
 
+    /// Whether the whole file is tests.
+    fn is_tests(&self) -> bool {
+        let path = self.path.as_str();
+        let in_folder = path.starts_with("tests/") || path.contains("/tests/");
+        in_folder || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
+    }
+
     /// The crate's folder name if this is production code of a crate under `crates/`.
     fn production_crate(&self) -> Option<&str> {
         let (name, rest) = self.path.strip_prefix("crates/")?.split_once('/')?;
-        (rest.starts_with("src/") && !rest.ends_with("/tests.rs") && !rest.contains("/tests/"))
-            .then_some(name)
+        (rest.starts_with("src/") && !self.is_tests()).then_some(name)
     }
 
     /// The lines before the module of unit tests, numbered from 1.

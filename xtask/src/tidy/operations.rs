@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Breach, Source};
+use crate::r#gen::served::Served;
 
 /// Which operations are served.
 const SERVED: &str = "models/served.toml";
@@ -15,21 +15,6 @@ const SAMPLES: &str = "tests/python/operations.json";
 
 /// The operations of each service.
 type Operations = BTreeMap<String, Vec<String>>;
-
-/// What `models/served.toml` says of a service.
-#[derive(Deserialize)]
-struct Service {
-    model: String,
-    /// Ours: no AWS client knows it, its tests are in Rust.
-    #[serde(default)]
-    ours: bool,
-    operations: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Served {
-    service: Vec<Service>,
-}
 
 /// Every served operation without a sample request or a test, and every sample that is served no more.
 pub(crate) fn check(sources: &[Source]) -> Vec<Breach> {
@@ -94,6 +79,7 @@ fn words(operation: &str, separator: char) -> String {
 fn read_served(sources: &[Source]) -> Result<Operations, Breach> {
     let served: Served = toml::from_str(text_of(sources, SERVED)?)
         .map_err(|e| Breach::new(SERVED, 0, "operations", e.to_string()))?;
+    // Our own services are no AWS client's to call: their tests are in Rust.
     let theirs = served.service.into_iter().filter(|service| !service.ours);
     Ok(theirs
         .map(|service| (service.model, service.operations))
@@ -121,6 +107,9 @@ fn text_of<'a>(sources: &'a [Source], path: &str) -> Result<&'a str, Breach> {
 mod tests {
     use super::*;
 
+    const STS: &str = "[[service]]\nmodel = 'sts'\nmodule = 'sts'\nnamespace = 'n'\noperations = ";
+    const OURS: &str = "[[service]]\nmodel = 'keystead'\nmodule = 'keystead'\nnamespace = 'n'\nours = true\noperations = ";
+
     fn source(path: &str, text: &str) -> Source {
         Source {
             path: path.into(),
@@ -144,8 +133,7 @@ mod tests {
         let sources = [
             source(
                 SERVED,
-                "[[service]]\nmodel = 'sts'\noperations = ['GetCallerIdentity']\n\
-                 [[service]]\nmodel = 'keystead'\nours = true\noperations = ['RegisterNode']\n",
+                &format!("{STS}['GetCallerIdentity']\n{OURS}['RegisterNode']\n"),
             ),
             source(SAMPLES, "{}"),
         ];
@@ -159,7 +147,7 @@ mod tests {
     #[test]
     fn a_sample_of_nothing_served_is_named() {
         let sources = [
-            source(SERVED, "[[service]]\nmodel = 'sts'\noperations = []\n"),
+            source(SERVED, &format!("{STS}[]\n")),
             source(SAMPLES, r#"{"sts": {"GetCallerIdentity": {}}}"#),
         ];
         assert!(check(&sources)[0].advice.contains("is not served"));

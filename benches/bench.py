@@ -1,0 +1,216 @@
+"""What Keystead does in a second, beside what this machine can do in the same seconds.
+
+`cargo xtask bench` builds the release binary and runs this. Cores drift from minute to minute, so no figure
+stands alone: in every round each limit is measured next to the figure that it limits, and the ratios are
+taken within the round. The limits:
+
+- `P-256 signatures`: OpenSSL on one core, `openssl speed -seconds 1 ecdsap256`
+- `bare answer`: GET /health of the same server, so the same HTTP stack without authentication or store
+- `fdatasync`: 4 KiB appended and synced, one after the other, on the same file system
+
+wrk drives 8 connections with requests that botocore signed; a signature is good for five minutes.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "python"))
+
+import authorities  # noqa: E402
+from server import BINARY, Server  # noqa: E402
+from signing import Request, sign, unsigned  # noqa: E402
+
+CONNECTIONS = 8
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+class Measured:
+    """One run of wrk."""
+
+    def __init__(self, rate, p50, p99, failed, cores):
+        self.rate, self.p50, self.p99, self.failed, self.cores = rate, p50, p99, failed, cores
+
+
+def wrk(server, request, seconds, folder):
+    """The same request again and again over 8 connections; times in milliseconds."""
+    script = folder / "request.lua"
+    headers = "\n".join(f"wrk.headers[{lua(name)}] = {lua(value)}" for name, value in request.headers.items())
+    body = f"wrk.body = {lua(request.body)}" if request.body else ""
+    report = 'print(string.format("figures %d %d %f %f %d", s.requests, s.duration, l:percentile(50), l:percentile(99), failed))'
+    failed = "local failed = s.errors.status + s.errors.connect + s.errors.read + s.errors.write + s.errors.timeout"
+    script.write_text(
+        f"wrk.method = {lua(request.method)}\n{headers}\n{body}\ndone = function(s, l)\n{failed}\n{report}\nend\n"
+    )
+    pid = server.process.pid
+    before, begun = cpu_seconds(pid), time.monotonic()
+    ran = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, server.endpoint + request.path],
+        capture_output=True, text=True, check=True, timeout=seconds + 60,
+    )  # fmt: skip
+    cores = (cpu_seconds(pid) - before) / (time.monotonic() - begun)
+    requests, micros, p50, p99, failed = re.search(r"figures (\d+) (\d+) (\S+) (\S+) (\d+)", ran.stdout).groups()
+    return Measured(int(requests) / int(micros) * 1e6, float(p50) / 1000, float(p99) / 1000, int(failed), cores)
+
+
+def lua(text):
+    """A Lua string of exactly these bytes."""
+    text = text if isinstance(text, bytes) else str(text).encode()
+    return '"' + "".join(f"\\{byte:03}" for byte in text) + '"'
+
+
+def signatures():
+    """P-256 signatures a second, by OpenSSL on one core."""
+    ran = subprocess.run(
+        ["openssl", "speed", "-mr", "-seconds", "1", "ecdsap256"], capture_output=True, text=True, check=True
+    )
+    # +F4:0:256:<seconds a signature>:<seconds a verification>, or rates, by version
+    figure = float(re.search(r"^\+F4:\d+:256:([^:]+):", ran.stdout, re.M)[1])
+    return figure if figure > 1 else 1 / figure
+
+
+def syncs(folder, seconds=1.0):
+    """4 KiB appends, each followed by fdatasync, a second."""
+    block, count = os.urandom(4096), 0
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            os.pwrite(file.fileno(), block, count * len(block))
+            os.fdatasync(file.fileno())
+            count += 1
+    return count / seconds
+
+
+class Bench:
+    def __init__(self, server, folder, seconds):
+        self.server, self.folder, self.seconds = server, folder, seconds
+        self.pca = server.client("acm-pca")
+        self.root = authorities.root(self.pca, "Bench")
+        self.csr, _ = authorities.request("bench.example.internal", alternatives=["bench.example.internal"])
+
+    def signed(self, service, operation, parameters):
+        server = self.server
+        request = unsigned(service, operation, server.host, parameters)
+        return sign(request, service, server.host, server.key_id, server.secret)
+
+    def issue(self, seconds=None):
+        parameters = {
+            "CertificateAuthorityArn": self.root,
+            "Csr": self.csr,
+            "SigningAlgorithm": "SHA256WITHECDSA",
+            "Validity": {"Type": "DAYS", "Value": 30},
+        }
+        request = self.signed("acm-pca", "IssueCertificate", parameters)
+        return wrk(self.server, request, seconds or self.seconds, self.folder)
+
+    def identity(self):
+        return wrk(self.server, self.signed("sts", "GetCallerIdentity", {}), self.seconds, self.folder)
+
+    def bare(self):
+        return wrk(self.server, Request("GET", "/health", {}, None), self.seconds, self.folder)
+
+
+def row(name, measured, limit, ratio):
+    p50, p99 = f"{measured.p50:.2f}", f"{measured.p99:.2f}"
+    print(f"{name:22}{measured.rate:>10,.0f}{p50:>9}{p99:>9}{measured.cores:>8.2f}  {limit}: {ratio:.2f}", flush=True)
+
+
+def rounds(bench, count):
+    """Interleaved figures, and the medians of their ratios."""
+    ratios = {"identity": [], "issue": []}
+    rates = []
+    print(f"{'':22}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'cores':>8}  ratio to its limit of the same round")
+    for number in range(1, count + 1):
+        sign_rate, sync_rate = signatures(), syncs(bench.folder)
+        print(f"-- round {number}: {sign_rate:,.0f} P-256 signatures a second a core, {sync_rate:,.0f} fdatasync a second")
+        bare = bench.bare()
+        row("bare answer", bare, "-", 1)
+        identity = bench.identity()
+        ratios["identity"].append(identity.rate / bare.rate)
+        row("GetCallerIdentity", identity, "of the bare answer", ratios["identity"][-1])
+        issue = bench.issue()
+        ratios["issue"].append(issue.rate / (sign_rate * max(issue.cores, 0.01)))
+        rates.append(issue.rate)
+        row("IssueCertificate", issue, "of signatures on its cores", ratios["issue"][-1])
+        failed = bare.failed + identity.failed + issue.failed
+        if failed:
+            sys.exit(f"{failed} requests failed: these figures mean nothing")
+    print("-- medians of the rounds")
+    print(f"GetCallerIdentity / bare answer: {statistics.median(ratios['identity']):.2f} (aim: 0.50)")
+    print(f"IssueCertificate / P-256 signatures on the cores it got: {statistics.median(ratios['issue']):.2f} (aim: 0.50)")
+    print(f"IssueCertificate a second, stored and durable: {statistics.median(rates):,.0f} (mark: 8,730)", flush=True)
+
+
+def fill(bench, target):
+    """Issues until about `target` certificates are stored; how many there are."""
+    stored = 0
+    begun = time.monotonic()
+    while stored < target:
+        measured = bench.issue(10 if target - stored > 20_000 else 2)
+        stored += int(measured.rate * (10 if target - stored > 20_000 else 2))
+        if time.monotonic() - begun > 1800:
+            break
+        print(f"\rstored about {stored:,} of {target:,}", end="", flush=True)
+    print()
+    return stored
+
+
+def start_times(server, count=5):
+    times = []
+    for _ in range(count):
+        server.kill()
+        begun = time.monotonic()
+        server.start()
+        times.append(server.ready_at - begun)
+    return times
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=int, default=5, help="length of each run of wrk")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--stored", type=int, default=100_000, help="certificates to store before the start is timed")
+    options.add_argument("--million", action="store_true", help="the same as --stored 1000000")
+    chosen = options.parse_args()
+    stored = 1_000_000 if chosen.million else chosen.stored
+    print(f"binary: {os.path.getsize(BINARY) / 1e6:.1f} MB (limit: 60)")
+    with tempfile.TemporaryDirectory(dir=os.environ.get("KEYSTEAD_BENCH_DIR")) as name:
+        folder = pathlib.Path(name)
+        server = Server(folder).start()
+        try:
+            empty = statistics.median(start_times(server))
+            print(f"start, empty: {empty * 1000:.0f} ms; idle memory: {resident_mib(server.process.pid):.1f} MiB (limit: 30)")
+            bench = Bench(server, folder, chosen.seconds)
+            rounds(bench, chosen.rounds)
+            print(f"memory after that load: {resident_mib(server.process.pid):.1f} MiB")
+            if stored:
+                count = fill(bench, stored)
+                full = statistics.median(start_times(server))
+                size = sum(file.stat().st_size for file in server.data.rglob("*") if file.is_file())
+                print(
+                    f"start with about {count:,} stored: {full * 1000:.0f} ms (limit: 1000);"
+                    f" idle memory: {resident_mib(server.process.pid):.1f} MiB; data: {size / 1e6:,.0f} MB"
+                )
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    main()
