@@ -1,11 +1,13 @@
 //! Holds keys: everything that touches private bytes, and the encodings that signatures cover.
 //!
 //! Nobody outside this crate sees the bytes of a private key, with two exceptions that are named
-//! for it (`KeyRing::reveal` and `KeyRing::export_encrypted`), and nobody outside names the
+//! for it ([`KeyRing::reveal`] and [`KeyRing::export_encrypted`]), and nobody outside names the
 //! cryptographic library. The parts, from the bottom:
 //!
 //! - [`digest`] and [`random`]: hashes, HMAC, constant-time comparison, randomness.
 //! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
+//! - [`pem`] and [`x509`]: certificates and requests, written, read and verified.
+//! - [`KeyRing`]: private keys, made, sealed, used.
 
 #![cfg_attr(
     test,
@@ -18,11 +20,16 @@
     )
 )]
 
+mod der;
 pub mod digest;
 mod error;
+mod keyring;
+pub mod pem;
 pub mod random;
 pub mod seal;
 #[cfg(test)]
 mod testing;
+pub mod x509;
 
 pub use error::CryptoError;
+pub use keyring::{KeyRing, KeyRingOptions, NewKey, PrivateKeyPem, StoredKey};

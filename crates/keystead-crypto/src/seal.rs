@@ -18,7 +18,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{CryptoError, random};
@@ -44,10 +46,53 @@ impl KeyId {
     /// Bytes of an id.
     pub const LEN: usize = 16;
 
+    /// A new random id.
+    pub(crate) fn random() -> Result<Self, CryptoError> {
+        random::bytes().map(Self)
+    }
+
     /// The id's bytes.
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
+}
+
+/// The id from its 32 hexadecimal digits.
+impl FromStr for KeyId {
+    type Err = CryptoError;
+
+    fn from_str(text: &str) -> Result<Self, CryptoError> {
+        let malformed = || CryptoError::Malformed("a key id is not 32 hexadecimal digits".into());
+        if text.len() != 2 * Self::LEN {
+            return Err(malformed());
+        }
+        let mut id = [0; Self::LEN];
+        for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = hex_byte(digits).ok_or_else(malformed)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The byte of two hexadecimal digits.
+fn hex_byte(digits: &[u8]) -> Option<u8> {
+    digits.iter().try_fold(0, |value: u8, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        u8::try_from((u32::from(value) << 4) | digit).ok()
+    })
 }
 
 impl fmt::Display for KeyId {
@@ -76,7 +121,7 @@ impl DataKey {
     /// [`CryptoError::Internal`] when there is no randomness.
     pub fn generate() -> Result<Self, CryptoError> {
         Self::from_parts(
-            KeyId(random::bytes()?),
+            KeyId::random()?,
             &Zeroizing::new(random::bytes::<{ xaes::KEY }>()?),
         )
     }
@@ -94,7 +139,7 @@ impl DataKey {
         })
     }
 
-    fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    pub(crate) fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let nonce = random::bytes::<{ xaes::NONCE }>()?;
         let mut out = Vec::with_capacity(plaintext.len().saturating_add(OVERHEAD));
         out.push(FORMAT);
@@ -107,6 +152,23 @@ impl DataKey {
         let tag = self.ready.seal(&nonce, aad, body)?;
         out.extend_from_slice(&tag);
         Ok(out)
+    }
+
+    /// Opens what this key, derived from a root key, sealed.
+    pub(crate) fn open_own(
+        &self,
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let envelope = Envelope::parse(sealed)?;
+        if envelope.key_id != self.id {
+            return Err(CryptoError::RootKey(format!(
+                "a key was sealed under root key {}, but the root key given is {}: this is the \
+                 root key of another store",
+                envelope.key_id, self.id
+            )));
+        }
+        self.open(aad, &envelope)
     }
 
     fn open(&self, aad: &[u8], envelope: &Envelope<'_>) -> Result<Zeroizing<Vec<u8>>, CryptoError> {

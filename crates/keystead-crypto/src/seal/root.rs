@@ -17,7 +17,7 @@ use std::path::Path;
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{DataKey, Envelope, KeyId, xaes};
+use super::{DataKey, KeyId, xaes};
 use crate::{CryptoError, digest, random};
 
 /// First line of a root key file.
@@ -73,7 +73,7 @@ impl RootKey {
         // Written under a name that nobody else uses, then linked: a link never replaces a file
         // and never shows half of one.
         let mut draft_name = name.to_os_string();
-        draft_name.push(format!(".{}", KeyId(random::bytes()?)));
+        draft_name.push(format!(".{}", KeyId::random()?));
         let draft = directory.join(draft_name);
         let written = write_draft(&draft, &root.encode())
             .and_then(|()| fs::hard_link(&draft, path))
@@ -151,7 +151,7 @@ impl RootKey {
         let mut plaintext = Zeroizing::new(Vec::with_capacity(KeyId::LEN + xaes::KEY));
         plaintext.extend_from_slice(key.id.as_bytes());
         plaintext.extend_from_slice(&key.secret);
-        self.wrapping_key()?.seal(WRAP_AAD, &plaintext)
+        self.sealing_key(WRAP)?.seal(WRAP_AAD, &plaintext)
     }
 
     /// The data key that [`RootKey::wrap`] encrypted.
@@ -160,16 +160,7 @@ impl RootKey {
     /// [`CryptoError::RootKey`] when another root key wrapped it; [`CryptoError::Sealed`] when the
     /// bytes were altered.
     pub fn unwrap(&self, wrapped: &[u8]) -> Result<DataKey, CryptoError> {
-        let envelope = Envelope::parse(wrapped)?;
-        if envelope.key_id != self.id() {
-            return Err(CryptoError::RootKey(format!(
-                "the data key was wrapped by root key {}, but the root key given is {}: \
-                 this is the root key of another store",
-                envelope.key_id,
-                self.id()
-            )));
-        }
-        let plaintext = self.wrapping_key()?.open(WRAP_AAD, &envelope)?;
+        let plaintext = self.sealing_key(WRAP)?.open_own(WRAP_AAD, wrapped)?;
         let torn = || CryptoError::Sealed("a wrapped data key has the wrong length".into());
         let (id, secret) = plaintext
             .split_first_chunk::<{ KeyId::LEN }>()
@@ -178,9 +169,9 @@ impl RootKey {
         DataKey::from_parts(KeyId(*id), secret)
     }
 
-    /// The key that wraps data keys; its envelopes carry the root key's id.
-    fn wrapping_key(&self) -> Result<DataKey, CryptoError> {
-        DataKey::from_parts(self.id(), &*self.derive("wrap data keys")?)
+    /// A key that seals for one purpose; its envelopes carry the root key's id.
+    pub(crate) fn sealing_key(&self, purpose: &str) -> Result<DataKey, CryptoError> {
+        DataKey::from_parts(self.id(), &*self.derive(purpose)?)
     }
 
     fn encode(&self) -> Zeroizing<String> {
@@ -209,13 +200,7 @@ impl RootKey {
         let mut secret = Zeroizing::new([0; xaes::KEY]);
         let key_digits = text.get(HEADER.len() + 1..).unwrap_or_default();
         for (byte, digits) in secret.iter_mut().zip(key_digits.chunks_exact(2)) {
-            *byte = digits
-                .iter()
-                .try_fold(0, |value: u8, digit| {
-                    let digit = char::from(*digit).to_digit(16)?;
-                    u8::try_from((u32::from(value) << 4) | digit).ok()
-                })
-                .ok_or("is damaged: the key is not hexadecimal")?;
+            *byte = super::hex_byte(digits).ok_or("is damaged: the key is not hexadecimal")?;
         }
         let root = Self::from_bytes(*secret);
         if !digest::constant_time_eq(root.encode().as_bytes(), text) {
@@ -239,6 +224,8 @@ impl fmt::Debug for RootKey {
     }
 }
 
+/// The purpose of the key that wraps data keys.
+const WRAP: &str = "wrap data keys";
 /// What the wrapping of a data key is bound to.
 const WRAP_AAD: &[u8] = b"keystead data key";
 

@@ -1,0 +1,27 @@
+//! X.509: the core's vocabulary into DER and back.
+//!
+//! Issuing is [`encode_tbs`], a signature by [`crate::KeyRing::sign`], [`assemble`]; a request is
+//! [`encode_csr_info`], a signature, [`assemble`]. What comes from outside is read by
+//! [`Csr::parse`] and [`Certificate::parse`], strictly where the encoding is concerned (DER only,
+//! nothing left over, nothing longer than a named limit) and leniently where the armour is (see
+//! [`crate::pem`]). Reading verifies no signature: [`Csr::verify`] and
+//! [`Certificate::verify_issued_by`] do.
+
+mod algorithm;
+mod certificate;
+mod chain;
+mod csr;
+mod encode;
+mod extension;
+mod name;
+mod public_key;
+
+pub use certificate::Certificate;
+pub use chain::{order_chain, verify_chain};
+pub use csr::Csr;
+pub use encode::{assemble, encode_csr_info, encode_tbs};
+pub use name::{encode_name, parse_name};
+pub use public_key::{key_identifier, key_spec, verify_signature};
+
+pub(crate) use algorithm::{KeyKind, named_curve};
+pub(crate) use public_key::{bit_length, rsa_spec};
