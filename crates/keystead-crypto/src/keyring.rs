@@ -22,8 +22,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::CryptoError;
 use crate::seal::{DataKey, KeyId, RootKey};
-use crate::{CryptoError, pem};
+use crate::x509::pem;
 
 mod export;
 mod import;
@@ -100,7 +101,7 @@ pub struct PrivateKeyPem(Zeroizing<String>);
 
 impl PrivateKeyPem {
     /// The text. Whoever calls this is about to hand the key over.
-    pub fn expose(&self) -> &str {
+    pub fn as_pem(&self) -> &str {
         &self.0
     }
 }

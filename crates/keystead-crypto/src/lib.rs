@@ -6,7 +6,7 @@
 //!
 //! - [`digest`] and [`random`]: hashes, HMAC, constant-time comparison, randomness.
 //! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
-//! - [`pem`] and [`x509`]: certificates and requests, written, read and verified.
+//! - [`x509`]: certificates and requests, written, read and verified; PEM.
 //! - [`KeyRing`]: private keys, made, sealed, used.
 
 #![cfg_attr(
@@ -24,7 +24,6 @@ mod der;
 pub mod digest;
 mod error;
 mod keyring;
-pub mod pem;
 pub mod random;
 pub mod seal;
 #[cfg(test)]

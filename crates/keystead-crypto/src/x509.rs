@@ -4,7 +4,7 @@
 //! [`encode_csr_info`], a signature, [`assemble`]. What comes from outside is read by
 //! [`Csr::parse`] and [`Certificate::parse`], strictly where the encoding is concerned (DER only,
 //! nothing left over, nothing longer than a named limit) and leniently where the armour is (see
-//! [`crate::pem`]). Reading verifies no signature: [`Csr::verify`] and
+//! [`pem`]). Reading verifies no signature: [`Csr::verify`] and
 //! [`Certificate::verify_issued_by`] do.
 
 mod algorithm;
@@ -14,6 +14,7 @@ mod csr;
 mod encode;
 mod extension;
 mod name;
+pub mod pem;
 mod public_key;
 
 pub use certificate::Certificate;

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{EcdsaKeyPair, RsaKeyPair};
 use super::soft::{Curve, SoftKey, invalid};
 use crate::CryptoError;
 use crate::der::{self, Reader, tag};
-use crate::pem::{self, Block, Stripped};
+use crate::x509::pem::{self, Block, Stripped};
 use crate::x509::{KeyKind, bit_length, named_curve, rsa_spec};
 
 /// Longest input that is read: ACM's `PrivateKeyBlob` allows 5120 bytes; an RSA-4096 key in PEM has

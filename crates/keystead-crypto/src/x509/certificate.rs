@@ -9,9 +9,10 @@ use keystead_core::x509::{
 use super::algorithm::Scheme;
 use super::extension::{SUBJECT_KEY_ID, authority_key_id, parse_extensions};
 use super::name::parse_name;
+use super::pem;
 use super::public_key::PublicKey;
 use crate::der::{self, Reader, tag};
-use crate::{CryptoError, digest, pem};
+use crate::{CryptoError, digest};
 
 /// Longest certificate that is read: ACM's `CertificateBodyBlob` allows 32768 bytes, and base64 of
 /// it a third more.

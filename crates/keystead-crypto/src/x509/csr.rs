@@ -5,9 +5,10 @@ use keystead_core::x509::{Extension, KeySpec, Name};
 use super::algorithm::Scheme;
 use super::extension::parse_extensions;
 use super::name::parse_name;
+use super::pem;
 use super::public_key::PublicKey;
+use crate::CryptoError;
 use crate::der::{self, Reader, tag};
-use crate::{CryptoError, pem};
 
 /// extensionRequest (RFC 2985 section 5.4.2), the identifier's contents.
 pub(super) const EXTENSION_REQUEST: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e";

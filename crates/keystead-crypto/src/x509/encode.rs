@@ -28,6 +28,9 @@ pub fn encode_tbs(tbs: &TbsCertificate) -> Result<Vec<u8>, CryptoError> {
             "a serial number has to be positive and at most {MAX_SERIAL} bytes long"
         )));
     }
+    for part in [&tbs.issuer_der, &tbs.subject_der, &tbs.spki_der] {
+        one_sequence(part)?;
+    }
     let mut writer = Writer::new();
     writer.sequence(|writer| {
         writer.nest(tag::context_constructed(0), |writer| {
@@ -54,18 +57,25 @@ pub fn encode_tbs(tbs: &TbsCertificate) -> Result<Vec<u8>, CryptoError> {
     Ok(writer.finish())
 }
 
-/// The signed whole: a certificate of its to-be-signed part (or a request of its information),
-/// the algorithm and the signature.
-pub fn assemble(tbs_der: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+/// The signed whole: a certificate of its to-be-signed part (or a request of its information), the
+/// algorithm and the signature.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] when the first part is not one DER sequence.
+pub fn assemble(
+    tbs_der: &[u8],
+    algorithm: SignatureAlgorithm,
+    signature: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    one_sequence(tbs_der)?;
     let mut writer = Writer::new();
-    // The closure has nothing that can fail.
-    let _ = writer.sequence(|writer| {
+    writer.sequence(|writer| {
         writer.raw(tbs_der);
         writer.raw(signature_identifier(algorithm));
         writer.bit_string(signature);
         Ok(())
-    });
-    writer.finish()
+    })?;
+    Ok(writer.finish())
 }
 
 /// The DER that a request's signature covers (RFC 2986 section 4.1). [`assemble`] makes the request
@@ -80,11 +90,8 @@ pub fn encode_csr_info(
     spki_der: &[u8],
     extensions: &[Extension],
 ) -> Result<Vec<u8>, CryptoError> {
-    for der in [subject_der, spki_der] {
-        let mut reader = Reader::new(der);
-        reader.expect(tag::SEQUENCE)?;
-        reader.finish()?;
-    }
+    one_sequence(subject_der)?;
+    one_sequence(spki_der)?;
     let mut writer = Writer::new();
     writer.sequence(|writer| {
         writer.small_integer(0);
@@ -103,4 +110,11 @@ pub fn encode_csr_info(
         })
     })?;
     Ok(writer.finish())
+}
+
+/// Refuses what would break the encoding around it.
+fn one_sequence(der: &[u8]) -> Result<(), CryptoError> {
+    let mut reader = Reader::new(der);
+    reader.expect(tag::SEQUENCE)?;
+    reader.finish()
 }

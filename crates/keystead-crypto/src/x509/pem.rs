@@ -18,7 +18,7 @@ pub(crate) const CERTIFICATE_LABELS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICA
 /// Longest text that is searched for blocks: ACM's `CertificateChainBlob` allows 2097152 bytes, and
 /// base64 of it a third more.
 const MAX_TEXT: usize = 2_097_152 / 3 * 4 + 4;
-/// Most blocks in one text; see [`crate::x509::verify_chain`] for how long chains can be.
+/// Most blocks in one text; see [`super::verify_chain`] for how long chains can be.
 const MAX_BLOCKS: usize = 128;
 /// Characters a line (RFC 7468 section 2).
 const LINE: usize = 64;
