@@ -13,11 +13,17 @@
 )]
 
 mod aws;
+mod envoy;
+mod http;
 mod keystead;
+mod process;
 mod tools;
 mod wait;
 
 pub use aws::Aws;
+pub use envoy::Envoy;
+pub use http::get;
 pub use keystead::{Failure, Keystead, Start};
+pub use process::Process;
 pub use tools::tool;
 pub use wait::until;
