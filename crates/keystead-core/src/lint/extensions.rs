@@ -61,15 +61,21 @@ fn no_duplicates(facts: &Facts<'_>) -> Result<(), String> {
     require(!twice, || "an extension occurs twice".into())
 }
 
-/// RFC 5280 section 4.2.1.1: present with a key identifier, the one in the issuer's certificate.
+/// RFC 5280 section 4.2.1.1: present with a key identifier, the one in the issuer's certificate; who
+/// signs its own certificate may leave it out.
 fn authority_key_id(facts: &Facts<'_>) -> Result<(), String> {
     match facts.authority_key_id {
         Some(Some(id)) if id == facts.issuing.key_id => Ok(()),
         Some(Some(_)) => {
             Err("the authority key identifier is not the CA's subject key identifier".into())
         }
+        None if signs_itself(facts) => Ok(()),
         Some(None) | None => Err("there is no authority key identifier".into()),
     }
+}
+
+fn signs_itself(facts: &Facts<'_>) -> bool {
+    facts.issuer == facts.subject && facts.subject_key_id == Some(facts.issuing.key_id)
 }
 
 /// RFC 5280 section 4.2.1.2: CAs must have it, others should; all of ours do, and it is not empty.

@@ -27,8 +27,8 @@ pub(super) const RULES: &[Rule] = &[
         check: ec_point,
     },
     Rule {
-        id: "rfc9881_4_ml_dsa_key_size",
-        check: ml_dsa_size,
+        id: "rfc9881_4_key_size",
+        check: fixed_size,
     },
     Rule {
         id: "rfc8813_3_key_usage_fits_key",
@@ -37,17 +37,18 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// RSA with NULL parameters (RFC 3279 section 2.3.1), ECDSA on a named curve of NIST's (RFC 5480
-/// section 2.1.1), ML-DSA without parameters (RFC 9881 section 2): what ACM-PCA certifies.
+/// section 2.1.1), Ed25519 (RFC 8410 section 3) and ML-DSA (RFC 9881 section 2) without.
 fn key_kind(facts: &Facts<'_>) -> Result<(), String> {
     let parameters = facts.key.parameters.map(|tlv| (tlv.tag, tlv.content));
     let known = match (facts.key.algorithm, parameters) {
         (oid::RSA, Some((der::NULL, []))) => true,
         (oid::EC, Some((der::OID, curve))) => coordinate_octets(curve).is_some(),
-        (oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87, None) => true,
+        (oid::ED25519 | oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87, None) => true,
         _ => false,
     };
     require(known, || {
-        "the public key is neither RSA, nor on one of the curves P-256, P-384 and P-521, nor ML-DSA"
+        "the public key is neither RSA, nor on one of the curves P-256, P-384 and P-521, nor Ed25519, \
+         nor ML-DSA"
             .into()
     })
 }
@@ -104,21 +105,23 @@ fn ec_point(facts: &Facts<'_>) -> Result<(), String> {
     })
 }
 
-/// RFC 9881 section 4: the key is FIPS 204's encoding, whose size is fixed (FIPS 204 table 2).
-fn ml_dsa_size(facts: &Facts<'_>) -> Result<(), String> {
+/// RFC 9881 section 4: the key is FIPS 204's encoding, whose size is fixed (FIPS 204 table 2). So is
+/// that of Ed25519 (RFC 8032 section 5.1.5).
+fn fixed_size(facts: &Facts<'_>) -> Result<(), String> {
     let octets = match facts.key.algorithm {
+        oid::ED25519 => 32,
         oid::ML_DSA_44 => 1312,
         oid::ML_DSA_65 => 1952,
         oid::ML_DSA_87 => 2592,
         _ => return Ok(()),
     };
     require(facts.key.bits.len() == octets, || {
-        format!("the ML-DSA public key is not {octets} octets long")
+        format!("the public key is not {octets} octets long, as its kind demands")
     })
 }
 
-/// RFC 8813 section 3 (elliptic curves) and RFC 9881 section 5 (ML-DSA): such keys encipher
-/// nothing, and an ML-DSA key agrees on nothing either.
+/// RFC 8813 section 3 (elliptic curves), RFC 9295 section 3 (Ed25519) and RFC 9881 section 5
+/// (ML-DSA): such keys encipher nothing, and the latter two agree on nothing either.
 fn key_usage_fits(facts: &Facts<'_>) -> Result<(), String> {
     use KeyUsageBit as K;
     let enciphers = facts.may(K::KeyEncipherment as u8) || facts.may(K::DataEncipherment as u8);
@@ -127,12 +130,22 @@ fn key_usage_fits(facts: &Facts<'_>) -> Result<(), String> {
         || facts.may(K::DecipherOnly as u8);
     let unfit = match facts.key.algorithm {
         oid::EC => enciphers,
-        oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87 => enciphers || agrees,
+        oid::ED25519 | oid::ML_DSA_44 | oid::ML_DSA_65 | oid::ML_DSA_87 => enciphers || agrees,
         _ => false,
     };
     require(!unfit, || {
         "keyUsage allows encipherment or key agreement, which this kind of key can't do".into()
     })
+}
+
+/// See [`super::is_rsa_key`].
+pub(super) fn is_rsa(spki: &[u8]) -> bool {
+    let algorithm = || {
+        let mut fields = Reader(spki).take(der::SEQUENCE)?.inside();
+        let mut algorithm = fields.take(der::SEQUENCE)?.inside();
+        Ok::<_, der::Fault>(algorithm.take(der::OID)?.content == oid::RSA)
+    };
+    algorithm().unwrap_or(false)
 }
 
 /// Modulus and exponent of an RSA key (RFC 8017 appendix A.1.1), empty where it is malformed.

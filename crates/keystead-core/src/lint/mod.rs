@@ -94,6 +94,19 @@ pub fn lint_certificate(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Findi
     lint_tbs(tbs, issuer)
 }
 
+/// The TBSCertificate within the DER of a certificate, for comparing with what was meant to be signed.
+/// `None` unless the certificate is well-formed on the outside and names the same signature
+/// algorithm inside and outside.
+pub fn signed_part(certificate: &[u8]) -> Option<&[u8]> {
+    fields::unwrap(certificate).ok()
+}
+
+/// Whether a SubjectPublicKeyInfo holds an RSA key (rsaEncryption, RFC 3279 section 2.3.1): the only
+/// kind that can encipher another key.
+pub fn is_rsa_key(spki_der: &[u8]) -> bool {
+    key::is_rsa(spki_der)
+}
+
 /// One rule: its id and the function that answers what is wrong.
 struct Rule {
     id: &'static str,

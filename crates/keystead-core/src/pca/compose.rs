@@ -8,28 +8,17 @@ use super::api::{ApiPassthrough, purpose};
 use super::subject::Subject;
 use super::template::{Body, Template};
 use crate::error::{Error, ErrorKind, Result};
-use crate::x509::{Extension, ExtensionValue, KeySpec, KeyUsageBit, Oid};
+use crate::x509::{Extension, ExtensionValue, KeyUsageBit, Oid};
 
-/// What a certificate signing request says, apart from its key.
+/// What a certificate signing request says.
 #[derive(Clone, Copy, Debug)]
 pub struct CsrContent<'a> {
     /// Whether its subject has no attribute.
     pub subject_is_empty: bool,
     /// The extensions it asks for.
-    pub extensions: &'a [CsrExtension<'a>],
-    /// The kind of its key.
-    pub key: KeySpec,
-}
-
-/// An extension that a request asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct CsrExtension<'a> {
-    /// Its type, dotted.
-    pub oid: &'a str,
-    /// Whether it is to be critical.
-    pub critical: bool,
-    /// DER of its value.
-    pub value: &'a [u8],
+    pub extensions: &'a [Extension],
+    /// Whether its key can encipher other keys, as only RSA can (`lint::is_rsa_key`).
+    pub key_enciphers: bool,
 }
 
 /// What the certificate is going to say.
@@ -67,7 +56,7 @@ pub fn compose(
         None => SubjectSource::Csr,
     };
     let nameless = subject == SubjectSource::Csr && csr.subject_is_empty;
-    let mut extensions = fixed(template.body, csr.key, authority_key_id);
+    let mut extensions = fixed(template.body, csr.key_enciphers, authority_key_id);
     if let Some(names) = alternative_names(csr, api, nameless) {
         extensions.push(names);
     } else if nameless {
@@ -81,7 +70,7 @@ pub fn compose(
     }
     if template.passthrough.csr {
         for extension in csr.extensions {
-            add(&mut extensions, taken_over(extension));
+            add(&mut extensions, extension.clone());
         }
     }
     Ok(Composition {
@@ -91,18 +80,16 @@ pub fn compose(
 }
 
 /// What the template itself puts in.
-fn fixed(body: Body, key: KeySpec, authority_key_id: &[u8]) -> Vec<Extension> {
+fn fixed(body: Body, key_enciphers: bool, authority_key_id: &[u8]) -> Vec<Extension> {
     use KeyUsageBit as K;
     let ca = |path_len| constraints(true, true, path_len);
     let leaf = |critical| constraints(critical, false, None);
-    // Only an RSA key can encipher another (RFC 8813 section 3, RFC 9881 section 5); AWS's
-    // definitions say "key encipherment" whatever the key.
-    let tls = match key {
-        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => {
-            vec![K::DigitalSignature, K::KeyEncipherment]
-        }
-        _ => vec![K::DigitalSignature],
-    };
+    // AWS's definitions say "key encipherment" whatever the key, but other keys than RSA's must not
+    // (RFC 8813 section 3, RFC 9881 section 5).
+    let mut tls = vec![K::DigitalSignature];
+    if key_enciphers {
+        tls.push(K::KeyEncipherment);
+    }
     let signing = vec![K::DigitalSignature];
     let issuing = vec![K::DigitalSignature, K::KeyCertSign, K::CrlSign];
     let both: &[&str] = &[purpose::SERVER_AUTH, purpose::CLIENT_AUTH];
@@ -158,8 +145,8 @@ fn alternative_names(
         Some(names) => ExtensionValue::SubjectAltName(names),
         None => {
             let mut asked = csr.extensions.iter();
-            let names = asked.find(|extension| extension.oid == oid::SUBJECT_ALT_NAME)?;
-            ExtensionValue::Der(names.value.to_vec())
+            let names = asked.find(|extension| extension.oid.0 == oid::SUBJECT_ALT_NAME)?;
+            names.value.clone()
         }
     };
     Some(extension(oid::SUBJECT_ALT_NAME, nameless, value))
@@ -181,14 +168,6 @@ fn from_api(api: &ApiPassthrough) -> Vec<Extension> {
     }
     extensions.extend(api.custom.iter().cloned());
     extensions
-}
-
-fn taken_over(asked: &CsrExtension<'_>) -> Extension {
-    extension(
-        asked.oid,
-        asked.critical,
-        ExtensionValue::Der(asked.value.to_vec()),
-    )
 }
 
 /// Adds an extension unless one of its type is there: what came before has the higher rank.

@@ -1,6 +1,7 @@
 //! Whether a certificate may become an authority's own (ImportCertificateAuthorityCertificate).
 //!
-//! Signatures are verified by who calls; here is judged what the certificates say.
+//! That it certifies the authority's key, and all signatures, are verified by who calls; here is
+//! judged what the certificates say.
 
 use jiff::Timestamp;
 
@@ -14,8 +15,6 @@ pub struct ChainCertificate<'a> {
     pub subject_der: &'a [u8],
     /// DER of its issuer's name.
     pub issuer_der: &'a [u8],
-    /// DER of its SubjectPublicKeyInfo.
-    pub spki_der: &'a [u8],
     /// First second of its validity (Unix time).
     pub not_before: i64,
     /// Last second of its validity (Unix time).
@@ -32,26 +31,18 @@ pub struct ChainCertificate<'a> {
     pub critical: &'a [String],
 }
 
-/// Judges `certificate` as the own certificate of an authority of this kind and key, and the chain
+/// Judges `certificate` as the own certificate of an authority of this kind, and the chain
 /// above it: the issuer first, the root last.
 ///
-/// Kinds of refusal: [`ErrorKind::CertificateMismatch`] where certificates and key do not belong
-/// together, [`ErrorKind::MalformedCertificate`] where a certificate says what an authority's must
+/// Kinds of refusal: [`ErrorKind::CertificateMismatch`] where certificates do not belong together, [`ErrorKind::MalformedCertificate`] where a certificate says what an authority's must
 /// not, [`ErrorKind::InvalidRequest`] where the request itself is contradictory (a chain beside a
 /// root, none beside a subordinate).
 pub fn check_import(
     kind: Kind,
-    own_spki: &[u8],
     certificate: &ChainCertificate<'_>,
     chain: &[ChainCertificate<'_>],
     now: Timestamp,
 ) -> Result<()> {
-    if certificate.spki_der != own_spki {
-        return refuse(
-            ErrorKind::CertificateMismatch,
-            "The certificate's public key is not the certificate authority's; sign the CSR that GetCertificateAuthorityCsr returns.",
-        );
-    }
     let self_signed = certificate.subject_der == certificate.issuer_der;
     match (kind, self_signed, chain.is_empty()) {
         (Kind::Root, false, _) => {
@@ -203,7 +194,6 @@ mod tests {
         ChainCertificate {
             subject_der: subject.as_bytes(),
             issuer_der: issuer.as_bytes(),
-            spki_der: subject.as_bytes(),
             not_before: 0,
             not_after: 2000,
             is_ca: true,
@@ -219,8 +209,7 @@ mod tests {
         own: &ChainCertificate<'_>,
         chain: &[ChainCertificate<'_>],
     ) -> std::result::Result<(), ErrorKind> {
-        let key = own.subject_der;
-        check_import(kind, key, own, chain, now()).map_err(|error| error.kind)
+        check_import(kind, own, chain, now()).map_err(|error| error.kind)
     }
 
     #[test]
@@ -243,14 +232,6 @@ mod tests {
         let middle = certificate("middle", "root");
         let sub = certificate("sub", "middle");
         let mismatch = Err(ErrorKind::CertificateMismatch);
-        let other_key = ChainCertificate {
-            spki_der: b"other",
-            ..sub
-        };
-        assert_eq!(
-            verdict(Kind::Subordinate, &other_key, &[middle, root]),
-            mismatch
-        );
         for chain in [&[root, middle][..], &[middle], &[root]] {
             assert_eq!(verdict(Kind::Subordinate, &sub, chain), mismatch);
         }

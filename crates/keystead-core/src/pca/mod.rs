@@ -22,7 +22,7 @@ pub use api::{ApiPassthrough, purpose};
 pub use authority::{
     CertificateAuthority, CsrExtensions, Installed, Kind, NewAuthority, UsageMode,
 };
-pub use compose::{Composition, CsrContent, CsrExtension, SubjectSource, compose};
+pub use compose::{Composition, CsrContent, SubjectSource, compose};
 pub use import::{ChainCertificate, check_import};
 pub use permission::{ACM_PRINCIPAL, Action, Permission};
 pub use revocation::{

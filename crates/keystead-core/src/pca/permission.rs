@@ -51,6 +51,12 @@ impl CertificateAuthority {
                 ),
             ));
         }
+        if self.permissions.len() >= MAX_PERMISSIONS {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("A certificate authority may have at most {MAX_PERMISSIONS} permissions."),
+            ));
+        }
         actions.sort_unstable();
         actions.dedup();
         self.permissions.push(Permission {
@@ -107,6 +113,9 @@ fn check_principal(principal: &str) -> Result<()> {
         ),
     ))
 }
+
+/// One for the owner is the rule; the bound keeps the record small whatever source accounts are named.
+const MAX_PERMISSIONS: usize = 20;
 
 /// Certificate Manager as a service principal.
 pub const ACM_PRINCIPAL: &str = "acm.amazonaws.com";

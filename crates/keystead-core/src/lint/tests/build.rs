@@ -83,6 +83,12 @@ impl Parts {
         parts
     }
 
+    pub(super) fn ed25519_leaf() -> Self {
+        let mut parts = Self::leaf();
+        parts.key = spki(&[&[6, 3, 0x2b, 0x65, 0x70]], &[1; 32]);
+        parts
+    }
+
     pub(super) fn without_subject() -> Self {
         let mut parts = Self::leaf();
         parts.subject = seq(&[]);

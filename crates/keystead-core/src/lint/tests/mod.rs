@@ -36,6 +36,7 @@ fn good_certificates_pass() {
         Parts::ca(),
         Parts::rsa_leaf(),
         Parts::ml_dsa_leaf(),
+        Parts::ed25519_leaf(),
         Parts::without_subject(),
         Parts::with_every_name(),
         Parts::with_every_extension(),
@@ -108,8 +109,8 @@ fn bad() -> Vec<(&'static str, Parts)> {
         p.key = build::spki(&[build::EC, &curve], &[&[4], [1; 64].as_slice()].concat());
     });
     leaf("rfc3279_2_3_key_kind", &|p| {
-        // Ed25519
-        p.key = build::spki(&[&[6, 3, 0x2b, 0x65, 0x70]], &[1; 32]);
+        // Ed448
+        p.key = build::spki(&[&[6, 3, 0x2b, 0x65, 0x71]], &[1; 57]);
     });
     leaf("rfc3279_2_3_key_kind", &|p| {
         // RSA without its NULL
@@ -136,7 +137,7 @@ fn bad() -> Vec<(&'static str, Parts)> {
         // compressed
         p.key = build::spki(&[build::EC, build::P256], &[2; 33]);
     });
-    leaf("rfc9881_4_ml_dsa_key_size", &|p| {
+    leaf("rfc9881_4_key_size", &|p| {
         p.key = build::spki(&[build::ML_DSA_65], &[1; 1951]);
     });
     leaf("rfc8813_3_key_usage_fits_key", &|p| {
@@ -391,6 +392,13 @@ fn the_algorithm_beside_the_signature_must_be_the_signed_one() {
 }
 
 #[test]
+fn rsa_keys_are_known_by_their_algorithm() {
+    assert!(is_rsa_key(&build::rsa_spki(&[0xc1; 256], &[1, 0, 1])));
+    assert!(!is_rsa_key(&Parts::leaf().key));
+    assert!(!is_rsa_key(b"nothing"));
+}
+
+#[test]
 fn a_root_may_sign_itself() {
     let mut parts = Parts::ca();
     parts.subject = parts.issuer_subject.clone();
@@ -399,6 +407,14 @@ fn a_root_may_sign_itself() {
         &seq(&[&[1, 1, 0xff]]),
     ));
     parts.not_after = tlv(0x18, b"20600101000000Z");
+    let own = Issuer {
+        not_after: None,
+        path_len: None,
+        ..issuer(&parts)
+    };
+    assert_eq!(lint_tbs(&parts.tbs(), &own), Ok(()));
+    parts.set(ext::plain(ext::SUBJECT_KEY_ID, &tlv(4, ISSUER_KEY_ID)));
+    parts.remove(ext::AUTHORITY_KEY_ID);
     let own = Issuer {
         not_after: None,
         path_len: None,

@@ -4,29 +4,23 @@ use super::*;
 use crate::pca::StandardAttribute;
 use crate::x509::GeneralName;
 
-const SAN: CsrExtension<'static> = CsrExtension {
-    oid: oid::SUBJECT_ALT_NAME,
-    critical: true,
-    value: b"san of the request",
-};
+fn asked(oid: &str) -> Extension {
+    extension(oid, true, ExtensionValue::Der(oid.as_bytes().to_vec()))
+}
 
-const EKU: CsrExtension<'static> = CsrExtension {
-    oid: oid::EXTENDED_KEY_USAGE,
-    critical: false,
-    value: b"purposes of the request",
-};
+fn everything() -> Vec<Extension> {
+    vec![
+        asked(oid::SUBJECT_ALT_NAME),
+        asked(oid::EXTENDED_KEY_USAGE),
+        asked(oid::BASIC_CONSTRAINTS),
+    ]
+}
 
-const CONSTRAINTS: CsrExtension<'static> = CsrExtension {
-    oid: oid::BASIC_CONSTRAINTS,
-    critical: true,
-    value: b"wants to be a CA",
-};
-
-fn csr<'a>(extensions: &'a [CsrExtension<'a>]) -> CsrContent<'a> {
+fn csr(extensions: &[Extension]) -> CsrContent<'_> {
     CsrContent {
         subject_is_empty: false,
         extensions,
-        key: KeySpec::Rsa2048,
+        key_enciphers: true,
     }
 }
 
@@ -197,29 +191,25 @@ fn every_template_says_what_the_user_guide_says() {
 
 #[test]
 fn keys_that_encipher_nothing_do_not_claim_to() {
-    for key in KeySpec::ALL {
-        let csr = CsrContent { key, ..csr(&[]) };
-        let composition = composed("EndEntityCertificate", &csr, None);
-        let Some(ExtensionValue::KeyUsage(bits)) =
-            find(&composition, oid::KEY_USAGE).map(|e| &e.value)
-        else {
-            panic!("no key usage");
+    for key_enciphers in [true, false] {
+        let csr = CsrContent {
+            key_enciphers,
+            ..csr(&[])
         };
-        let is_rsa = key.pca_name().starts_with("RSA");
-        assert_eq!(
-            bits.contains(&KeyUsageBit::KeyEncipherment),
-            is_rsa,
-            "{key:?}"
-        );
+        let composition = composed("EndEntityCertificate", &csr, None);
+        let usage = find(&composition, oid::KEY_USAGE).unwrap();
+        let mut expected = vec![KeyUsageBit::DigitalSignature];
+        expected.extend(key_enciphers.then_some(KeyUsageBit::KeyEncipherment));
+        assert_eq!(usage.value, ExtensionValue::KeyUsage(expected));
     }
 }
 
 #[test]
 fn a_base_template_takes_names_and_nothing_else_from_the_request() {
-    let asked = [SAN, EKU, CONSTRAINTS];
-    let composition = composed("EndEntityCertificate", &csr(&asked), None);
+    let everything = everything();
+    let composition = composed("EndEntityCertificate", &csr(&everything), None);
     let names = find(&composition, oid::SUBJECT_ALT_NAME).unwrap();
-    assert_eq!(names.value, ExtensionValue::Der(SAN.value.to_vec()));
+    assert_eq!(names.value, asked(oid::SUBJECT_ALT_NAME).value);
     assert!(!names.critical);
     let constraints = find(&composition, oid::BASIC_CONSTRAINTS).unwrap();
     assert!(matches!(
@@ -239,10 +229,10 @@ fn the_template_outranks_the_caller_who_outranks_the_request() {
         policies: Some(vec![(Oid::new("1.2.4"), Vec::new())]),
         custom: vec![extension("1.2.5", true, ExtensionValue::Der(vec![5, 0]))],
     };
-    let asked = [SAN, EKU, CONSTRAINTS];
+    let everything = everything();
     let full = composed(
         "EndEntityCertificate_APICSRPassthrough",
-        &csr(&asked),
+        &csr(&everything),
         Some(&api),
     );
     assert!(matches!(&full.subject, SubjectSource::Api(_)));
@@ -255,7 +245,7 @@ fn the_template_outranks_the_caller_who_outranks_the_request() {
 
     let blank = composed(
         "BlankEndEntityCertificate_APICSRPassthrough",
-        &csr(&asked),
+        &csr(&everything),
         Some(&api),
     );
     let purposes = find(&blank, oid::EXTENDED_KEY_USAGE).unwrap();
@@ -266,21 +256,21 @@ fn the_template_outranks_the_caller_who_outranks_the_request() {
 
     let from_csr = composed(
         "BlankEndEntityCertificate_CSRPassthrough",
-        &csr(&asked),
+        &csr(&everything),
         Some(&api),
     );
     assert_eq!(from_csr.subject, SubjectSource::Csr);
     let purposes = find(&from_csr, oid::EXTENDED_KEY_USAGE).unwrap();
-    assert_eq!(purposes.value, ExtensionValue::Der(EKU.value.to_vec()));
+    assert_eq!(purposes.value, asked(oid::EXTENDED_KEY_USAGE).value);
     assert!(find(&from_csr, "1.2.5").is_none());
 }
 
 #[test]
 fn a_nameless_request_needs_alternative_names_which_become_critical() {
-    let asked = [SAN];
+    let everything = [asked(oid::SUBJECT_ALT_NAME)];
     let nameless = CsrContent {
         subject_is_empty: true,
-        ..csr(&asked)
+        ..csr(&everything)
     };
     let composition = composed("EndEntityCertificate", &nameless, None);
     assert!(find(&composition, oid::SUBJECT_ALT_NAME).unwrap().critical);
