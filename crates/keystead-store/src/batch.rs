@@ -298,7 +298,8 @@ impl Batch {
 }
 
 impl Step {
-    fn size(&self) -> usize {
+    /// Bytes that it brings along.
+    pub(crate) fn size(&self) -> usize {
         match self {
             Self::Put { key, value, .. } => key.len() + value.0.len(),
             Self::Enqueue { id, payload, .. } => id.len() + payload.0.len(),

@@ -8,7 +8,7 @@
 //! can read is told in `docs/formats.md`.
 //!
 //! Outside is one concrete type, [`Store`]; inside, a private trait that each engine implements.
-//! Only this crate names an engine.
+//! Only this crate names an engine. `conformance` holds the cases that every engine passes.
 
 #![cfg_attr(
     test,
@@ -23,6 +23,8 @@
 
 mod batch;
 mod change;
+#[doc(hidden)]
+pub mod conformance;
 mod dir;
 mod engine;
 mod error;

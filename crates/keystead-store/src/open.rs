@@ -1,6 +1,18 @@
 //! Opening: which directory, which root key, and what is checked before anything is touched.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::{fs, io};
+
+use keystead_crypto::CryptoError;
+use keystead_crypto::seal::{DataKey, RootKey, Sealer};
+use tokio::sync::broadcast;
+
+use crate::OpenError;
+use crate::change::FEED_DEPTH;
+use crate::dir::DataDir;
+use crate::engine::sqlite::{Opening, Sqlite};
+use crate::store::Inner;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -34,10 +46,88 @@ impl StoreOptions {
     }
 }
 
-/// Opens the store in this process.
-pub(crate) async fn open(options: StoreOptions) -> Result<crate::store::Inner, crate::OpenError> {
-    Err(crate::OpenError::Unavailable(format!(
-        "{}: the engine is not there yet",
-        options.dir.display()
-    )))
+/// Opens the store of this directory, on the blocking pool.
+pub(crate) async fn open(options: StoreOptions) -> Result<Inner, OpenError> {
+    tokio::task::spawn_blocking(move || open_blocking(&options))
+        .await
+        .unwrap_or_else(|error| Err(OpenError::Unavailable(error.to_string())))
+}
+
+/// First everything is checked, then something is changed.
+fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
+    let dir = DataDir::open(&options.dir)?;
+    let root_key = open_root_key(options, &dir)?;
+    let opening = Opening::begin(&dir.store_file())?;
+    let (sealer, first_key) = open_sealer(&opening, &root_key)?;
+    let opened = opening.finish(first_key.as_deref())?;
+
+    let sealer = Arc::new(sealer);
+    let feed = broadcast::Sender::new(FEED_DEPTH);
+    let follow = feed.downgrade();
+    let engine = Sqlite::start(opened, Arc::clone(&sealer), feed)
+        .map_err(|error| OpenError::Unavailable(error.to_string()))?;
+    Ok(Inner {
+        engine: Box::new(engine),
+        sealer,
+        root_key,
+        feed: follow,
+        dir,
+    })
+}
+
+/// The root key of the store that is there; a new one only where there is none.
+fn open_root_key(options: &StoreOptions, dir: &DataDir) -> Result<RootKey, OpenError> {
+    let path = options
+        .root_key
+        .clone()
+        .unwrap_or_else(|| dir.root_key_file());
+    let refused = |error: CryptoError| OpenError::RootKey(error.to_string());
+    match RootKey::load(&path) {
+        Err(CryptoError::RootKeyMissing(path)) if holds_data(dir)? => {
+            Err(OpenError::RootKeyMissing {
+                dir: dir.path().into(),
+                path,
+            })
+        }
+        // Made before the store: whatever is sealed, its key is on the disk already.
+        Err(CryptoError::RootKeyMissing(path)) => RootKey::create(&path).map_err(refused),
+        loaded => loaded.map_err(refused),
+    }
+}
+
+/// Whether there is a store. A crash during the very first start leaves an empty file at most.
+fn holds_data(dir: &DataDir) -> Result<bool, OpenError> {
+    let file = dir.store_file();
+    match fs::metadata(&file) {
+        Ok(metadata) => Ok(metadata.len() > 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(OpenError::Directory(format!(
+            "cannot read {}: {error}",
+            file.display()
+        ))),
+    }
+}
+
+/// The sealer with the store's data keys; for a new store with a new one, which is also returned
+/// wrapped.
+fn open_sealer(
+    opening: &Opening,
+    root_key: &RootKey,
+) -> Result<(Sealer, Option<Vec<u8>>), OpenError> {
+    let failed = |error: CryptoError| match error {
+        CryptoError::RootKey(reason) => OpenError::RootKey(reason),
+        CryptoError::Sealed(reason) => OpenError::Corrupt(format!("a data key: {reason}")),
+        other => OpenError::Unavailable(other.to_string()),
+    };
+    let mut keys = opening.data_keys()?.into_iter();
+    let Some(newest) = keys.next() else {
+        let key = DataKey::generate().map_err(failed)?;
+        let wrapped = root_key.wrap(&key).map_err(failed)?;
+        return Ok((Sealer::new(key), Some(wrapped)));
+    };
+    let mut sealer = Sealer::new(root_key.unwrap(&newest).map_err(failed)?);
+    for older in keys {
+        sealer = sealer.with_older(root_key.unwrap(&older).map_err(failed)?);
+    }
+    Ok((sealer, None))
 }

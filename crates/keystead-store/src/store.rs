@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::batch::LeaseToken;
 use crate::change::Commit;
+use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
 use crate::queue::{self, MAX_TAKE};
 use crate::record::{self, Versioned};
@@ -55,11 +56,15 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// Fields are dropped in this order: the engine writes everything back, then the directory is given
+/// free.
 pub(crate) struct Inner {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) root_key: RootKey,
-    pub(crate) feed: broadcast::Sender<Commit>,
+    /// The writer's; once it ended, so did the feed.
+    pub(crate) feed: broadcast::WeakSender<Commit>,
+    pub(crate) dir: DataDir,
 }
 
 impl Store {
@@ -132,7 +137,12 @@ impl Store {
 
     /// Follows what changes from now on, by whichever server.
     pub fn watch(&self) -> ChangeFeed {
-        ChangeFeed::new(self.inner.feed.subscribe())
+        // Of a closed store: a feed that has ended.
+        let feed = self.inner.feed.upgrade();
+        ChangeFeed::new(
+            feed.unwrap_or_else(|| broadcast::Sender::new(1))
+                .subscribe(),
+        )
     }
 
     /// What was changed after this version, in the order of the commits: whole commits, about
@@ -174,10 +184,22 @@ impl Store {
             limit: limit.min(MAX_TAKE),
         };
         let taken = self.inner.engine.take_due(take).await?;
-        taken
-            .into_iter()
-            .map(|item| self.open_item(queue, item, expires_at))
-            .collect()
+        let mut leases = Vec::with_capacity(taken.len());
+        let mut unreadable = None;
+        for item in taken {
+            match self.open_item(queue, item, expires_at) {
+                Ok(lease) => leases.push(lease),
+                Err(error) => {
+                    tracing::error!(%error, "a queued item is left out");
+                    unreadable = Some(error);
+                }
+            }
+        }
+        // One damaged item must not stop the others' work.
+        match unreadable {
+            Some(error) if leases.is_empty() => Err(error),
+            _ => Ok(leases),
+        }
     }
 
     /// When the next item of the queue can be taken: sleep until then, or until the feed tells of a

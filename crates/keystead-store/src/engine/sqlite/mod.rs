@@ -1,1 +1,148 @@
-//! The embedded engine.
+//! The embedded engine: SQLite with a write-ahead log.
+//!
+//! **Writing.** One thread writes. It takes every batch that waits, runs them in one transaction,
+//! and makes that durable with one fsync; while the disk is busy the next batches gather. So a lone
+//! commit costs little more than one fsync, and many at once share it. Within the transaction each
+//! batch is checked first (preconditions, leases) and applied after: a refused batch has written
+//! nothing, so none needs a savepoint of its own. When the engine fails in the middle (a full disk)
+//! the whole transaction is rolled back and each batch tried alone, so that a large one does not
+//! take small ones down with it.
+//!
+//! **Versions** are numbers of commits, given by the writer; the values are sealed there, because
+//! the version is bound into the sealing. The newest is the newest in the table of changes, of
+//! which the last is never trimmed.
+//!
+//! **Reading.** Readers have connections of their own and see the last durable commit; they never
+//! wait for the writer, nor it for them. A point read takes a few microseconds, less than handing it
+//! to another thread would, so it runs where it is asked for, even on an async executor; with a
+//! cold page it waits for one disk read. What reads many rows runs on the blocking pool.
+//!
+//! **The log** is written back into the file by a thread of its own; see [`checkpoint`].
+
+mod apply;
+mod checkpoint;
+mod connection;
+mod due;
+mod readers;
+mod schema;
+mod snapshot;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keystead_crypto::seal::Sealer;
+use tokio::sync::broadcast;
+
+use self::connection::Shared;
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{Engine, Row, Take, Taken};
+use crate::batch::Step;
+use crate::change::Commit;
+use crate::{Change, StoreError};
+
+pub(crate) use self::schema::{Opened, Opening};
+
+/// The embedded engine. Fields are dropped in this order: the writer writes everything back last.
+pub(crate) struct Sqlite {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl Sqlite {
+    /// Starts serving an opened store.
+    pub(crate) fn start(
+        opened: Opened,
+        sealer: Arc<Sealer>,
+        feed: broadcast::Sender<Commit>,
+    ) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(opened.version));
+        let readers = Readers::open(&opened.path)?;
+        let path = opened.path.clone();
+        let writer = Writer::start(opened, sealer, feed, Arc::clone(&shared))?;
+        Ok(Self {
+            path,
+            shared,
+            readers,
+            writer,
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for Sqlite {
+    fn version(&self) -> u64 {
+        self.shared.version()
+    }
+
+    async fn get(&self, collection: &'static str, key: &str) -> Result<Option<Row>, StoreError> {
+        self.shared.check_open()?;
+        self.readers
+            .point(|connection| readers::get(connection, collection, key))
+            .map_err(|error| error.at(collection, key))
+    }
+
+    async fn scan(
+        &self,
+        collection: &'static str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.shared.check_open()?;
+        let rows = if limit <= readers::INLINE_ROWS {
+            self.readers
+                .point(|connection| readers::scan(connection, collection, prefix, after, limit))
+        } else {
+            let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+            self.readers
+                .many(move |connection| {
+                    readers::scan(connection, collection, &prefix, after.as_deref(), limit)
+                })
+                .await
+        };
+        rows.map_err(|error| error.at(collection, prefix))
+    }
+
+    async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError> {
+        self.writer.commit(steps).await
+    }
+
+    async fn changes_since(&self, version: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.shared.check_open()?;
+        self.readers
+            .many(move |connection| readers::changes_since(connection, version, limit))
+            .await
+    }
+
+    async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError> {
+        // Nothing due is the usual answer, and needs no writer.
+        match self.next_due(take.queue).await? {
+            Some(due) if due <= take.now => self.writer.take_due(take).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn next_due(&self, queue: &'static str) -> Result<Option<i64>, StoreError> {
+        self.shared.check_open()?;
+        self.readers
+            .point(|connection| due::next(connection, queue))
+    }
+
+    async fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        self.shared.check_open()?;
+        let (from, to) = (self.path.clone(), to.to_owned());
+        tokio::task::spawn_blocking(move || snapshot::write(&from, &to))
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    async fn close(&self) {
+        self.shared.close();
+        self.writer.stop().await;
+    }
+}

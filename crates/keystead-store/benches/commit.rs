@@ -1,0 +1,155 @@
+//! What a durable commit costs, beside what the disk alone would take in the same run.
+//!
+//! `cargo bench -p keystead-store --bench commit [-- DIRECTORY]`: the directory decides which disk
+//! is measured; a temporary one without it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use keystead_store::{Batch, Collection, Expect, Store, StoreOptions, Versioned};
+use serde::{Deserialize, Serialize};
+
+/// How long each line is measured.
+const RUN: Duration = Duration::from_secs(3);
+/// Bytes of a record: a certificate with its attributes.
+const RECORD: usize = 1500;
+
+const RECORDS: Collection = Collection("bench.records");
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(with = "serde_bytes")]
+    body: Vec<u8>,
+}
+
+impl Versioned for Record {
+    const MARKER: &'static str = "bench.record/1";
+}
+
+fn main() {
+    let scratch = tempfile::tempdir().unwrap();
+    // The harness passes flags of its own.
+    let named = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with("--"));
+    let dir = named.map_or_else(|| scratch.path().to_owned(), PathBuf::from);
+    std::fs::create_dir_all(&dir).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    println!(
+        "{:<34}{:>12}{:>12}{:>12}",
+        "", "per second", "p50 us", "p99 us"
+    );
+    disk(&dir);
+    for committers in [1, 8, 64] {
+        let _ = std::fs::remove_dir_all(dir.join("store"));
+        runtime.block_on(async {
+            let store = Store::open(StoreOptions::new(dir.join("store")))
+                .await
+                .unwrap();
+            commits(&store, committers).await;
+            if committers == 8 {
+                reads(&store).await;
+            }
+            store.close().await;
+        });
+    }
+    disk(&dir);
+}
+
+/// The disk alone: 4 KiB written behind the end of a file, and fdatasync.
+fn disk(dir: &Path) {
+    let path = dir.join("disk");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let page = [7; 4096];
+    let mut latencies = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < RUN {
+        let before = Instant::now();
+        file.write_all_at(&page, latencies.len() as u64 * 4096)
+            .unwrap();
+        file.sync_data().unwrap();
+        latencies.push(before.elapsed());
+    }
+    report("disk: write 4 KiB, fdatasync", latencies, start.elapsed());
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Each committer stores one new record at a time.
+async fn commits(store: &Store, committers: usize) {
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..committers)
+        .map(|committer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let record = Record {
+                    body: vec![committer as u8; RECORD],
+                };
+                let mut latencies = Vec::new();
+                while start.elapsed() < RUN {
+                    let key = scattered(committer, latencies.len());
+                    let before = Instant::now();
+                    let mut batch = Batch::new();
+                    batch.put(RECORDS, key, &record, Expect::Absent);
+                    store.commit(batch).await.unwrap();
+                    latencies.push(before.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.unwrap());
+    }
+    report(
+        &format!("commit: {committers} at a time"),
+        latencies,
+        start.elapsed(),
+    );
+}
+
+async fn reads(store: &Store) {
+    let mut latencies = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < RUN {
+        let key = scattered(latencies.len() % 8, latencies.len() / 8 % 1000);
+        let before = Instant::now();
+        store.get::<Record>(RECORDS, &key).await.unwrap().unwrap();
+        latencies.push(before.elapsed());
+    }
+    report("get: one task", latencies, start.elapsed());
+}
+
+/// Keys as random as the identifiers of certificates are.
+fn scattered(committer: usize, n: usize) -> String {
+    let mixed = ((committer as u64) << 40 | n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("000000000000/eu-central-1/{mixed:016x}-{committer}-{n}")
+}
+
+fn report(what: &str, mut latencies: Vec<Duration>, elapsed: Duration) {
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies[latencies.len() * percent / 100].as_micros();
+    println!(
+        "{what:<34}{:>12.0}{:>12}{:>12}",
+        latencies.len() as f64 / elapsed.as_secs_f64(),
+        at(50),
+        at(99)
+    );
+}

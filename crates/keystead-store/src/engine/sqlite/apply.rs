@@ -1,0 +1,167 @@
+//! One batch within the writer's transaction: checked first, then applied.
+
+use keystead_crypto::seal::Sealer;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::connection::failure;
+use super::due;
+use crate::batch::{Expect, Step};
+use crate::engine::seal;
+use crate::{Change, StoreError, Version};
+
+/// Checks every precondition and lease of the batch against what is stored. `Err` is the batch's
+/// answer, or the engine's failure; nothing was written either way.
+pub(super) fn check(connection: &Connection, steps: &[Step]) -> Result<(), StoreError> {
+    for step in steps {
+        match step {
+            Step::Put {
+                collection,
+                key,
+                expect,
+                ..
+            }
+            | Step::Delete {
+                collection,
+                key,
+                expect,
+            }
+            | Step::Expect {
+                collection,
+                key,
+                expect,
+            } => {
+                if !holds(connection, collection, key, *expect)? {
+                    return Err(StoreError::Conflict {
+                        collection: (*collection).into(),
+                        key: key.clone(),
+                    });
+                }
+            }
+            Step::Settle { lease, .. } => due::check(connection, lease)?,
+            Step::Enqueue { .. } | Step::Cancel { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn holds(
+    connection: &Connection,
+    collection: &str,
+    key: &str,
+    expect: Expect,
+) -> Result<bool, StoreError> {
+    if expect == Expect::Any {
+        return Ok(true);
+    }
+    let stored: Option<u64> = connection
+        .prepare_cached("SELECT version FROM record WHERE collection = ?1 AND key = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row([collection, key], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failure)?;
+    Ok(match expect {
+        Expect::Any => true,
+        Expect::Absent => stored.is_none(),
+        Expect::Version(Version(version)) => stored == Some(version),
+    })
+}
+
+/// Applies the steps in their order as commit `version`, and adds what changed to `changes`.
+pub(super) fn apply(
+    connection: &Connection,
+    sealer: &Sealer,
+    steps: &[Step],
+    version: u64,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    let before = changes.len();
+    for step in steps {
+        let changed = match step {
+            Step::Put {
+                collection,
+                key,
+                value,
+                ..
+            } => {
+                let sealed = seal(sealer, collection, key, version, &value.0)?;
+                put(connection, collection, key, version, &sealed)?;
+                Some(((*collection).to_owned(), key))
+            }
+            Step::Delete {
+                collection, key, ..
+            } => delete(connection, collection, key)?.then(|| ((*collection).to_owned(), key)),
+            Step::Expect { .. } => None,
+            Step::Enqueue { .. } | Step::Cancel { .. } | Step::Settle { .. } => {
+                due::apply(connection, sealer, step, version)?
+            }
+        };
+        if let Some((collection, key)) = changed {
+            changes.push(Change {
+                version: Version(version),
+                collection,
+                key: key.clone(),
+            });
+        }
+    }
+    let written = changes.get(before..).unwrap_or_default();
+    for (change, ordinal) in written.iter().zip(0u64..) {
+        record_change(connection, change, ordinal)?;
+    }
+    Ok(())
+}
+
+fn put(
+    connection: &Connection,
+    collection: &str,
+    key: &str,
+    version: u64,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO record (collection, key, version, value) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (collection, key)
+             DO UPDATE SET version = excluded.version, value = excluded.value",
+        )
+        .and_then(|mut statement| statement.execute(params![collection, key, version, sealed]))
+        .map(drop)
+        .map_err(failure)
+}
+
+fn delete(connection: &Connection, collection: &str, key: &str) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("DELETE FROM record WHERE collection = ?1 AND key = ?2")
+        .and_then(|mut statement| statement.execute([collection, key]))
+        .map(|rows| rows > 0)
+        .map_err(failure)
+}
+
+fn record_change(connection: &Connection, change: &Change, ordinal: u64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO change (version, ordinal, place, key) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut statement| {
+            statement.execute(params![
+                change.version.0,
+                ordinal,
+                change.collection,
+                change.key
+            ])
+        })
+        .map(drop)
+        .map_err(failure)
+}
+
+/// Removes the oldest commits from the table of changes, about `surplus` rows; how many it were.
+pub(super) fn trim_changes(connection: &Connection, surplus: u64) -> Result<u64, StoreError> {
+    // Whole commits only: the one that the row at `surplus` belongs to stays.
+    connection
+        .prepare_cached(
+            "DELETE FROM change WHERE version <
+                 (SELECT version FROM change ORDER BY version, ordinal LIMIT 1 OFFSET ?1)",
+        )
+        .and_then(|mut statement| statement.execute([surplus]))
+        .map(|rows| rows as u64)
+        .map_err(failure)
+}

@@ -1,0 +1,94 @@
+//! Writing the log back into the file.
+//!
+//! Commits append to the log; a thread with a connection of its own copies the log's pages into the
+//! file as soon as there are [`SOFT`] of them, beside the commits. SQLite begins the log anew only
+//! when all of it was copied, which never happens while commits go on without a pause: at [`HARD`]
+//! pages the writer itself copies the rest, which is little by then, and the log begins anew.
+
+use std::path::Path;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+
+use super::connection::{self, failure};
+use crate::StoreError;
+
+/// Pages of 4 KiB in the log from which on it is copied: 4 MiB, SQLite's own default.
+const SOFT: i32 = 1000;
+/// Pages from which on the writer copies the rest: 32 MiB, less than a second of recovery after a
+/// crash.
+const HARD: i32 = 8000;
+
+pub(super) struct Checkpointer {
+    nudge: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// Pages in the log when the thread was last nudged.
+    nudged_at: i32,
+}
+
+impl Checkpointer {
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = connection::writer(path).map_err(failure)?;
+        // One nudge may wait while another is served.
+        let (nudge, nudges) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("store-checkpoint".into())
+            .spawn(move || {
+                while nudges.recv().is_ok() {
+                    copy(&connection, CheckpointMode::PASSIVE);
+                }
+            })
+            .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
+        Ok(Self {
+            nudge: Some(nudge),
+            thread: Some(thread),
+            nudged_at: 0,
+        })
+    }
+
+    /// Called by the writer between two transactions.
+    pub(super) fn after_commit(&mut self, writer: &Connection) {
+        let Some((pages, _)) = copy(writer, CheckpointMode::NOOP) else {
+            return;
+        };
+        if pages < self.nudged_at {
+            self.nudged_at = 0;
+        }
+        if pages >= HARD {
+            copy(writer, CheckpointMode::PASSIVE);
+            self.nudged_at = 0;
+        } else if pages - self.nudged_at >= SOFT
+            && let Some(nudge) = &self.nudge
+        {
+            match nudge.try_send(()) {
+                Ok(()) | Err(TrySendError::Full(())) => self.nudged_at = pages,
+                Err(TrySendError::Disconnected(())) => {}
+            }
+        }
+    }
+
+    /// The last one, when nothing is written any more: the log is empty after it.
+    pub(super) fn finish(&mut self, writer: &Connection) {
+        self.nudge = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's checkpoint thread ended by a panic");
+        }
+        copy(writer, CheckpointMode::TRUNCATE);
+    }
+}
+
+/// Copies; pages in the log and pages of it that are copied. A failure is told and harms nothing:
+/// the log keeps what is not copied.
+fn copy(connection: &Connection, mode: CheckpointMode) -> Option<(i32, i32)> {
+    match connection.wal_checkpoint_v2(None::<&str>, mode) {
+        Ok(pages) => Some(pages),
+        Err(error) => {
+            tracing::warn!(%error, "the store's log could not be copied into its file yet");
+            None
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The thread that writes: gathers what waits, one transaction and one fsync for all of it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use keystead_crypto::seal::Sealer;
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+
+use super::checkpoint::Checkpointer;
+use super::connection::{Shared, failure};
+use super::schema::Opened;
+use super::{apply, due};
+use crate::batch::{MAX_BATCH, Step};
+use crate::change::Commit;
+use crate::engine::{Take, Taken};
+use crate::{Change, StoreError};
+
+/// Batches that share one transaction at most: at a few tens of microseconds each, the first one
+/// waits for the last for milliseconds.
+const MAX_GROUP: usize = 256;
+
+/// Bytes of batches that may wait for the writer; who comes later waits for room. Some seconds of
+/// what a disk takes.
+const WAITING_BYTES: usize = 64 << 20;
+/// What the smallest batch counts: with it, at most 4096 batches wait.
+const SMALLEST: usize = 16 << 10;
+const _: () = assert!(MAX_BATCH <= WAITING_BYTES);
+
+/// Rows of the table of changes that are kept: an hour of thirty changes a second, in some 10 MiB. A
+/// consumer that was away for longer reads again.
+const CHANGES_KEPT: u64 = 100_000;
+/// Rows trimmed at a time: half a millisecond of work.
+const CHANGES_SLACK: u64 = 1024;
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What waits for the writer.
+enum Task {
+    Commit {
+        steps: Vec<Step>,
+        answer: Answer<u64>,
+        /// Its share of the bytes that may wait.
+        _room: OwnedSemaphorePermit,
+    },
+    Take {
+        take: Take,
+        answer: Answer<Vec<Taken>>,
+    },
+    Stop {
+        answer: oneshot::Sender<()>,
+    },
+}
+
+/// What became of one task within a transaction that went through.
+enum Outcome {
+    Committed(u64),
+    Taken(Vec<Taken>),
+    Refused(StoreError),
+}
+
+/// The writer as its callers see it.
+pub(super) struct Writer {
+    tasks: Option<Sender<Task>>,
+    room: Arc<Semaphore>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        opened: Opened,
+        sealer: Arc<Sealer>,
+        feed: broadcast::Sender<Commit>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StoreError> {
+        let (tasks, waiting) = mpsc::channel();
+        let thread = WriterThread {
+            checkpointer: Checkpointer::start(&opened.path)?,
+            connection: opened.connection,
+            version: opened.version,
+            changes: opened.changes,
+            sealer,
+            feed,
+            shared,
+        };
+        let thread = thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || thread.run(&waiting))
+            .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
+        Ok(Self {
+            tasks: Some(tasks),
+            room: Arc::new(Semaphore::new(WAITING_BYTES)),
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError> {
+        let size: usize = steps.iter().map(Step::size).sum();
+        let size = u32::try_from(size.max(SMALLEST))
+            .map_err(|_| StoreError::Invalid(format!("a batch of {size} bytes is too large")))?;
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(size)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        self.send(Task::Commit {
+            steps,
+            answer,
+            _room: room,
+        })?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    pub(super) async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Task::Take { take, answer })?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Finishes what was sent before, and ends.
+    pub(super) async fn stop(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.send(Task::Stop { answer }).is_ok() {
+            // An error only says that it has ended already.
+            let _ = answered.await;
+        }
+    }
+
+    fn send(&self, task: Task) -> Result<(), StoreError> {
+        self.tasks
+            .as_ref()
+            .and_then(|tasks| tasks.send(task).ok())
+            .ok_or(StoreError::Closed)
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until what was sent is durable: milliseconds.
+    fn drop(&mut self) {
+        self.tasks = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer ended by a panic");
+        }
+    }
+}
+
+/// The thread's own state.
+struct WriterThread {
+    connection: Connection,
+    sealer: Arc<Sealer>,
+    feed: broadcast::Sender<Commit>,
+    shared: Arc<Shared>,
+    checkpointer: Checkpointer,
+    /// The newest durable commit.
+    version: u64,
+    /// Rows in the table of changes.
+    changes: u64,
+}
+
+impl WriterThread {
+    fn run(mut self, waiting: &Receiver<Task>) {
+        let mut stop = None;
+        while stop.is_none()
+            && let Ok(first) = waiting.recv()
+        {
+            let mut group = Vec::new();
+            for task in std::iter::once(first).chain(waiting.try_iter()) {
+                if let Task::Stop { answer } = task {
+                    stop = Some(answer);
+                    break;
+                }
+                group.push(task);
+                if group.len() == MAX_GROUP {
+                    break;
+                }
+            }
+            self.serve(group);
+            self.checkpointer.after_commit(&self.connection);
+        }
+        self.checkpointer.finish(&self.connection);
+        drop(self);
+        if let Some(answer) = stop {
+            // Whoever waited for it may be gone.
+            let _ = answer.send(());
+        }
+    }
+
+    /// Runs the group in one transaction, or each task in its own if the engine fails.
+    fn serve(&mut self, group: Vec<Task>) {
+        match self.transact(&group) {
+            Ok((outcomes, changes)) => {
+                self.publish(&changes);
+                for (task, outcome) in group.into_iter().zip(outcomes) {
+                    task.answer(outcome);
+                }
+            }
+            Err(error) if group.len() > 1 => {
+                tracing::debug!(%error, batches = group.len(), "a group of batches failed, each is tried alone");
+                for task in group {
+                    self.serve(vec![task]);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a batch could not be stored");
+                for task in group {
+                    task.answer(Outcome::Refused(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, group: &[Task]) -> Result<(Vec<Outcome>, Vec<Change>), StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut changes = Vec::new();
+        let done = self
+            .run_all(group, &mut changes)
+            .and_then(|(outcomes, version)| {
+                let kept = self.trim(changes.len() as u64)?;
+                self.execute("COMMIT")?;
+                Ok((outcomes, version, kept))
+            });
+        match done {
+            Ok((outcomes, version, kept)) => {
+                self.version = version;
+                self.changes = kept;
+                Ok((outcomes, changes))
+            }
+            Err(error) => {
+                // After some failures SQLite has rolled back already.
+                if !self.connection.is_autocommit()
+                    && let Err(rollback) = self.execute("ROLLBACK")
+                {
+                    tracing::error!(error = %rollback, "a failed transaction was not rolled back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Every task of the group, and the version after them.
+    fn run_all(
+        &self,
+        group: &[Task],
+        changes: &mut Vec<Change>,
+    ) -> Result<(Vec<Outcome>, u64), StoreError> {
+        let mut version = self.version;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for task in group {
+            outcomes.push(match task {
+                Task::Commit { steps, .. } => match apply::check(&self.connection, steps) {
+                    Ok(()) => {
+                        let before = changes.len();
+                        let next = version + 1;
+                        apply::apply(&self.connection, &self.sealer, steps, next, changes)?;
+                        if changes.len() > before {
+                            version = next;
+                        }
+                        Outcome::Committed(version)
+                    }
+                    Err(refusal @ (StoreError::Conflict { .. } | StoreError::LeaseLost { .. })) => {
+                        Outcome::Refused(refusal)
+                    }
+                    Err(failure) => return Err(failure),
+                },
+                Task::Take { take, .. } => Outcome::Taken(due::take(&self.connection, *take)?),
+                Task::Stop { .. } => Outcome::Committed(version),
+            });
+        }
+        Ok((outcomes, version))
+    }
+
+    /// Keeps the table of changes within its bound; its rows after that.
+    fn trim(&self, added: u64) -> Result<u64, StoreError> {
+        let rows = self.changes + added;
+        if rows <= CHANGES_KEPT + CHANGES_SLACK {
+            return Ok(rows);
+        }
+        let trimmed = apply::trim_changes(&self.connection, rows - CHANGES_KEPT)?;
+        Ok(rows - trimmed.min(rows))
+    }
+
+    /// Makes the commits visible as the newest, and tells who follows.
+    fn publish(&self, changes: &[Change]) {
+        self.shared.set_version(self.version);
+        if self.feed.receiver_count() == 0 {
+            return;
+        }
+        for commit in changes.chunk_by(|one, next| one.version == next.version) {
+            // An error only says that nobody follows any more.
+            let _ = self.feed.send(commit.into());
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(failure)
+    }
+}
+
+impl Task {
+    /// Whoever asked may be gone; the outcome stands all the same.
+    fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Self::Commit { answer, .. }, Outcome::Committed(version)) => {
+                let _ = answer.send(Ok(version));
+            }
+            (Self::Commit { answer, .. }, Outcome::Refused(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            (Self::Take { answer, .. }, Outcome::Taken(items)) => {
+                let _ = answer.send(Ok(items));
+            }
+            (Self::Take { answer, .. }, Outcome::Refused(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            (Self::Stop { answer }, _) => {
+                let _ = answer.send(());
+            }
+            (Self::Commit { .. }, Outcome::Taken(_))
+            | (Self::Take { .. }, Outcome::Committed(_)) => {}
+        }
+    }
+}
