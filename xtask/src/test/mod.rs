@@ -40,7 +40,7 @@ pub(crate) fn run(parts: &[Part], pytest: &[String]) -> Outcome {
         match part {
             Part::Lint => lint(&mut tally),
             Part::Rust => rust(&mut tally),
-            Part::Python => python(&mut tally, pytest),
+            Part::Python => python(&mut tally, pytest, parts.contains(&Part::Rust)),
         }
     }
     for failure in &tally.failures {
@@ -95,25 +95,34 @@ fn rust(tally: &mut Tally) {
     tally.runner("cargo test", &mut tests, runner::cargo_line);
 }
 
-fn python(tally: &mut Tally, arguments: &[String]) {
-    let mut build = shell::cargo();
-    build.args([
-        "build",
-        "--package",
-        "keystead",
-        "--features",
-        "testing",
-        "--locked",
-    ]);
-    let before = tally.failed;
-    tally.step("the binary", || shell::run(&mut build));
-    if tally.failed > before {
-        return;
+/// Needs the binary, which the Rust tests have built with the same features if they ran before.
+fn python(tally: &mut Tally, arguments: &[String], built: bool) {
+    if !built {
+        let before = tally.failed;
+        let mut build = shell::cargo();
+        build.args([
+            "build",
+            "--package",
+            "keystead",
+            "--features",
+            "testing",
+            "--locked",
+        ]);
+        tally.step("the binary", || shell::run(&mut build));
+        if tally.failed > before {
+            return;
+        }
     }
     let mut pytest = shell::command(setup::python());
-    pytest
-        .args(["-m", "pytest", "tests/python", "--durations=10"])
-        .args(arguments);
+    pytest.args([
+        "-m",
+        "pytest",
+        "tests/python",
+        "--durations=10",
+        "-p",
+        "no:cacheprovider",
+    ]);
+    pytest.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
     setup::name_tools(&mut pytest, &setup::Profile::Debug);
     tally.runner("pytest", &mut pytest, runner::pytest_line);
 }
