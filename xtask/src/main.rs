@@ -1,8 +1,9 @@
-//! The tasks of this repository: `cargo xtask tidy`, `test`, `bench`, `gen`, `models`.
+//! The tasks of this repository: `cargo xtask tidy`, `test`, `bench`, `demo`, `gen`, `models`.
 //!
 //! Everything that continuous integration does is one of these, so that it can be done at a desk too.
 
 mod bench;
+mod demo;
 mod r#gen;
 mod models;
 mod shell;
@@ -57,6 +58,14 @@ enum Task {
         #[arg(last = true)]
         pytest: Vec<String>,
     },
+    /// Show two Envoys that talk TLS with certificates of a private CA, renewed under load
+    ///
+    /// Example: cargo xtask demo
+    Demo {
+        /// Handed to `keystead demo` as they are, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// Measure the release binary beside the limits of this machine
     ///
     /// Example: cargo xtask bench -- --rounds 5 --million
@@ -73,6 +82,7 @@ fn main() -> ExitCode {
         Task::Models { botocore } => models::run(botocore.as_deref()),
         Task::Tidy => tidy::run(),
         Task::Test { parts, pytest } => test::run(&parts, &pytest),
+        Task::Demo { arguments } => demo::run(&arguments),
         Task::Bench { arguments } => bench::run(&arguments),
     };
     match outcome {

@@ -77,6 +77,12 @@ pub(crate) fn install() -> Outcome {
     }
 }
 
+/// Installs the Python environment with the newest clients and Envoy; returns its folder of programs.
+pub(crate) fn programs() -> Outcome<PathBuf> {
+    NEW.make()?;
+    Ok(NEW.dir().join("bin"))
+}
+
 /// The interpreter with the newest clients and pytest.
 pub(crate) fn python() -> PathBuf {
     NEW.dir().join("bin/python")
