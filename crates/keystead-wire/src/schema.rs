@@ -70,6 +70,11 @@ pub enum Kind {
         value: &'static Schema,
         /// The permitted number of entries.
         length: Range,
+        /// Whether the query protocol leaves out the `entry` level.
+        flattened: bool,
+        /// The names of key and value in query and XML, `key` and `value` unless the model says
+        /// otherwise.
+        wire_names: (&'static str, &'static str),
     },
     /// A structure with these members.
     Structure(&'static [Member]),
@@ -103,6 +108,11 @@ impl Range {
         min: None,
         max: None,
     };
+
+    /// Whether `number` is within the limits.
+    pub fn admits(self, number: i64) -> bool {
+        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
+    }
 }
 
 /// A pattern of the model: Java's regular expression as it is printed in errors, and the same
@@ -199,6 +209,8 @@ pub struct OperationDef {
     pub input: &'static Schema,
     /// What it answers.
     pub output: &'static Schema,
+    /// Whether the model declares an answer at all; without one the body of the answer is empty.
+    pub has_output: bool,
     /// The errors that the model lists for it.
     pub errors: &'static [&'static ErrorDef],
     /// The element around the answer's members in XML, for instance `GetCallerIdentityResult`.

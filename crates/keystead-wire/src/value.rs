@@ -27,6 +27,9 @@ pub enum Value {
     SecretBlob(Sensitive<Vec<u8>>),
     /// An instant.
     Timestamp(Timestamp),
+    /// Nothing, where a list or map has a member for it; an absent member of a structure is an
+    /// empty slot instead.
+    Null,
     /// A list; its members have one schema.
     List(Vec<Value>),
     /// A map from text, in the order of the document; its values have one schema.

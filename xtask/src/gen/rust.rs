@@ -232,10 +232,11 @@ impl Service<'_> {
             out,
             "\npub(crate) static {}: OperationDef = OperationDef {{
                 service: &SERVICE, name: {name:?}, input: &schema::{}, output: &schema::{},
-                errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {} }};\n",
+                has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {} }};\n",
             screaming(name),
             shape(&operation.input, "Request"),
             shape(&operation.output, "Response"),
+            operation.output.is_some(),
             operation.authtype.as_deref() == Some("none"),
         )?;
         Ok(())

@@ -75,7 +75,9 @@ fn target(name: &str, target: &Option<Target>) -> Outcome<String> {
 }
 
 fn wire_name<'a>(target: &'a Option<Target>, default: &'a str) -> &'a str {
-    let given = target.as_ref().and_then(|target| target.location_name.as_deref());
+    let given = target
+        .as_ref()
+        .and_then(|target| target.location_name.as_deref());
     given.unwrap_or(default)
 }
 

@@ -241,6 +241,7 @@ pub(crate) mod operation {
         name: "AddTagsToCertificate",
         input: &schema::ADD_TAGS_TO_CERTIFICATE_REQUEST,
         output: &schema::ADD_TAGS_TO_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_PARAMETER_EXCEPTION,
@@ -260,6 +261,7 @@ pub(crate) mod operation {
         name: "DeleteCertificate",
         input: &schema::DELETE_CERTIFICATE_REQUEST,
         output: &schema::DELETE_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::CONFLICT_EXCEPTION,
@@ -278,6 +280,7 @@ pub(crate) mod operation {
         name: "DescribeCertificate",
         input: &schema::DESCRIBE_CERTIFICATE_REQUEST,
         output: &schema::DESCRIBE_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -292,6 +295,7 @@ pub(crate) mod operation {
         name: "ExportCertificate",
         input: &schema::EXPORT_CERTIFICATE_REQUEST,
         output: &schema::EXPORT_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::REQUEST_IN_PROGRESS_EXCEPTION,
@@ -308,6 +312,7 @@ pub(crate) mod operation {
         name: "GetAccountConfiguration",
         input: &schema::GET_ACCOUNT_CONFIGURATION_REQUEST,
         output: &schema::GET_ACCOUNT_CONFIGURATION_RESPONSE,
+        has_output: true,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::THROTTLING_EXCEPTION,
@@ -321,6 +326,7 @@ pub(crate) mod operation {
         name: "GetCertificate",
         input: &schema::GET_CERTIFICATE_REQUEST,
         output: &schema::GET_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::REQUEST_IN_PROGRESS_EXCEPTION,
@@ -336,6 +342,7 @@ pub(crate) mod operation {
         name: "ImportCertificate",
         input: &schema::IMPORT_CERTIFICATE_REQUEST,
         output: &schema::IMPORT_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::CONFLICT_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -356,6 +363,7 @@ pub(crate) mod operation {
         name: "ListCertificates",
         input: &schema::LIST_CERTIFICATES_REQUEST,
         output: &schema::LIST_CERTIFICATES_RESPONSE,
+        has_output: true,
         errors: &[&error::INVALID_ARGS_EXCEPTION, &error::VALIDATION_EXCEPTION],
         result_wrapper: None,
         unsigned: false,
@@ -366,6 +374,7 @@ pub(crate) mod operation {
         name: "ListTagsForCertificate",
         input: &schema::LIST_TAGS_FOR_CERTIFICATE_REQUEST,
         output: &schema::LIST_TAGS_FOR_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -380,6 +389,7 @@ pub(crate) mod operation {
         name: "ListTagsForResource",
         input: &schema::LIST_TAGS_FOR_RESOURCE_REQUEST,
         output: &schema::LIST_TAGS_FOR_RESOURCE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
             &error::VALIDATION_EXCEPTION,
@@ -393,6 +403,7 @@ pub(crate) mod operation {
         name: "PutAccountConfiguration",
         input: &schema::PUT_ACCOUNT_CONFIGURATION_REQUEST,
         output: &schema::PUT_ACCOUNT_CONFIGURATION_RESPONSE,
+        has_output: false,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::CONFLICT_EXCEPTION,
@@ -408,6 +419,7 @@ pub(crate) mod operation {
         name: "RemoveTagsFromCertificate",
         input: &schema::REMOVE_TAGS_FROM_CERTIFICATE_REQUEST,
         output: &schema::REMOVE_TAGS_FROM_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_PARAMETER_EXCEPTION,
@@ -426,6 +438,7 @@ pub(crate) mod operation {
         name: "RenewCertificate",
         input: &schema::RENEW_CERTIFICATE_REQUEST,
         output: &schema::RENEW_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::REQUEST_IN_PROGRESS_EXCEPTION,
@@ -441,6 +454,7 @@ pub(crate) mod operation {
         name: "RequestCertificate",
         input: &schema::REQUEST_CERTIFICATE_REQUEST,
         output: &schema::REQUEST_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_DOMAIN_VALIDATION_OPTIONS_EXCEPTION,
@@ -459,6 +473,7 @@ pub(crate) mod operation {
         name: "ResendValidationEmail",
         input: &schema::RESEND_VALIDATION_EMAIL_REQUEST,
         output: &schema::RESEND_VALIDATION_EMAIL_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_DOMAIN_VALIDATION_OPTIONS_EXCEPTION,
@@ -475,6 +490,7 @@ pub(crate) mod operation {
         name: "TagResource",
         input: &schema::TAG_RESOURCE_REQUEST,
         output: &schema::TAG_RESOURCE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
             &error::SERVICE_QUOTA_EXCEEDED_EXCEPTION,
@@ -489,6 +505,7 @@ pub(crate) mod operation {
         name: "UntagResource",
         input: &schema::UNTAG_RESOURCE_REQUEST,
         output: &schema::UNTAG_RESOURCE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
             &error::VALIDATION_EXCEPTION,
@@ -502,6 +519,7 @@ pub(crate) mod operation {
         name: "UpdateCertificateOptions",
         input: &schema::UPDATE_CERTIFICATE_OPTIONS_REQUEST,
         output: &schema::UPDATE_CERTIFICATE_OPTIONS_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONFLICT_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,

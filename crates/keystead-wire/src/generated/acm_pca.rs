@@ -235,6 +235,7 @@ pub(crate) mod operation {
         name: "CreateCertificateAuthority",
         input: &schema::CREATE_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::CREATE_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARGS_EXCEPTION,
             &error::INVALID_POLICY_EXCEPTION,
@@ -250,6 +251,7 @@ pub(crate) mod operation {
         name: "CreatePermission",
         input: &schema::CREATE_PERMISSION_REQUEST,
         output: &schema::CREATE_PERMISSION_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -267,6 +269,7 @@ pub(crate) mod operation {
         name: "DeleteCertificateAuthority",
         input: &schema::DELETE_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::DELETE_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -282,6 +285,7 @@ pub(crate) mod operation {
         name: "DeletePermission",
         input: &schema::DELETE_PERMISSION_REQUEST,
         output: &schema::DELETE_PERMISSION_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -297,6 +301,7 @@ pub(crate) mod operation {
         name: "DeletePolicy",
         input: &schema::DELETE_POLICY_REQUEST,
         output: &schema::DELETE_POLICY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -314,6 +319,7 @@ pub(crate) mod operation {
         name: "DescribeCertificateAuthority",
         input: &schema::DESCRIBE_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::DESCRIBE_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
@@ -327,6 +333,7 @@ pub(crate) mod operation {
         name: "GetCertificate",
         input: &schema::GET_CERTIFICATE_REQUEST,
         output: &schema::GET_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -343,6 +350,7 @@ pub(crate) mod operation {
         name: "GetCertificateAuthorityCertificate",
         input: &schema::GET_CERTIFICATE_AUTHORITY_CERTIFICATE_REQUEST,
         output: &schema::GET_CERTIFICATE_AUTHORITY_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -357,6 +365,7 @@ pub(crate) mod operation {
         name: "GetCertificateAuthorityCsr",
         input: &schema::GET_CERTIFICATE_AUTHORITY_CSR_REQUEST,
         output: &schema::GET_CERTIFICATE_AUTHORITY_CSR_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -373,6 +382,7 @@ pub(crate) mod operation {
         name: "GetPolicy",
         input: &schema::GET_POLICY_REQUEST,
         output: &schema::GET_POLICY_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -388,6 +398,7 @@ pub(crate) mod operation {
         name: "ImportCertificateAuthorityCertificate",
         input: &schema::IMPORT_CERTIFICATE_AUTHORITY_CERTIFICATE_REQUEST,
         output: &schema::IMPORT_CERTIFICATE_AUTHORITY_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CERTIFICATE_MISMATCH_EXCEPTION,
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
@@ -408,6 +419,7 @@ pub(crate) mod operation {
         name: "IssueCertificate",
         input: &schema::ISSUE_CERTIFICATE_REQUEST,
         output: &schema::ISSUE_CERTIFICATE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARGS_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -425,6 +437,7 @@ pub(crate) mod operation {
         name: "ListCertificateAuthorities",
         input: &schema::LIST_CERTIFICATE_AUTHORITIES_REQUEST,
         output: &schema::LIST_CERTIFICATE_AUTHORITIES_RESPONSE,
+        has_output: true,
         errors: &[&error::INVALID_NEXT_TOKEN_EXCEPTION],
         result_wrapper: None,
         unsigned: false,
@@ -435,6 +448,7 @@ pub(crate) mod operation {
         name: "ListPermissions",
         input: &schema::LIST_PERMISSIONS_REQUEST,
         output: &schema::LIST_PERMISSIONS_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_NEXT_TOKEN_EXCEPTION,
@@ -451,6 +465,7 @@ pub(crate) mod operation {
         name: "ListTags",
         input: &schema::LIST_TAGS_REQUEST,
         output: &schema::LIST_TAGS_RESPONSE,
+        has_output: true,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -466,6 +481,7 @@ pub(crate) mod operation {
         name: "PutPolicy",
         input: &schema::PUT_POLICY_REQUEST,
         output: &schema::PUT_POLICY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -484,6 +500,7 @@ pub(crate) mod operation {
         name: "RestoreCertificateAuthority",
         input: &schema::RESTORE_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::RESTORE_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -498,6 +515,7 @@ pub(crate) mod operation {
         name: "RevokeCertificate",
         input: &schema::REVOKE_CERTIFICATE_REQUEST,
         output: &schema::REVOKE_CERTIFICATE_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -518,6 +536,7 @@ pub(crate) mod operation {
         name: "TagCertificateAuthority",
         input: &schema::TAG_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::TAG_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -534,6 +553,7 @@ pub(crate) mod operation {
         name: "UntagCertificateAuthority",
         input: &schema::UNTAG_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::UNTAG_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::INVALID_ARN_EXCEPTION,
             &error::INVALID_STATE_EXCEPTION,
@@ -549,6 +569,7 @@ pub(crate) mod operation {
         name: "UpdateCertificateAuthority",
         input: &schema::UPDATE_CERTIFICATE_AUTHORITY_REQUEST,
         output: &schema::UPDATE_CERTIFICATE_AUTHORITY_RESPONSE,
+        has_output: false,
         errors: &[
             &error::CONCURRENT_MODIFICATION_EXCEPTION,
             &error::INVALID_ARGS_EXCEPTION,

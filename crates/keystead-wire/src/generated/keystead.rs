@@ -95,6 +95,7 @@ pub(crate) mod operation {
         name: "DeregisterNode",
         input: &schema::DEREGISTER_NODE_REQUEST,
         output: &schema::DEREGISTER_NODE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -110,6 +111,7 @@ pub(crate) mod operation {
         name: "DescribeNode",
         input: &schema::DESCRIBE_NODE_REQUEST,
         output: &schema::DESCRIBE_NODE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::INVALID_ARN_EXCEPTION,
@@ -125,6 +127,7 @@ pub(crate) mod operation {
         name: "ListNodes",
         input: &schema::LIST_NODES_REQUEST,
         output: &schema::LIST_NODES_RESPONSE,
+        has_output: true,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::VALIDATION_EXCEPTION,
@@ -138,6 +141,7 @@ pub(crate) mod operation {
         name: "RegisterNode",
         input: &schema::REGISTER_NODE_REQUEST,
         output: &schema::REGISTER_NODE_RESPONSE,
+        has_output: true,
         errors: &[
             &error::ACCESS_DENIED_EXCEPTION,
             &error::CONFLICT_EXCEPTION,

@@ -143,6 +143,7 @@ pub(crate) mod operation {
         name: "GetCallerIdentity",
         input: &schema::GET_CALLER_IDENTITY_REQUEST,
         output: &schema::GET_CALLER_IDENTITY_RESPONSE,
+        has_output: true,
         errors: &[],
         result_wrapper: Some("GetCallerIdentityResult"),
         unsigned: false,
