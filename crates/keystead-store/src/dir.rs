@@ -16,15 +16,15 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 const STORE: &str = "store.db";
 const ROOT_KEY: &str = "root.key";
 const LOCK: &str = "lock";
-/// The audit journal's directory.
-const JOURNAL: &str = "journal";
+/// The audit journal's directory within the data directory.
+const JOURNAL: &str = "audit";
 
-/// A data directory that this process has for itself until it drops this.
+/// A data directory; a locked one this process has for itself until it drops this.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
     /// Locked as long as it is open; the kernel lets go when the process dies, however it dies.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl DataDir {
@@ -34,8 +34,16 @@ impl DataDir {
         let lock = lock(path)?;
         Ok(Self {
             path: path.into(),
-            _lock: lock,
+            _lock: Some(lock),
         })
+    }
+
+    /// A directory that another process may have; only for reading.
+    pub(crate) fn unlocked(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            _lock: None,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

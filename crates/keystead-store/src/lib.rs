@@ -2,7 +2,7 @@
 //!
 //! - [`Store`] keeps versioned records under ordered keys, commits batches with preconditions,
 //!   tells what changed, and holds the queue of work that is due.
-//! - the `journal` keeps what was done: one line an event, each chained to the one before.
+//! - [`journal::Journal`] keeps what was done: one line an event, each chained to the one before.
 //!
 //! Every value is sealed before an engine sees it; record keys are plain. What a thief of the disk
 //! can read is told in `docs/formats.md`.
@@ -28,6 +28,7 @@ pub mod conformance;
 mod dir;
 mod engine;
 mod error;
+pub mod journal;
 mod open;
 mod queue;
 mod record;

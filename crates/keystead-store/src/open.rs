@@ -1,6 +1,6 @@
 //! Opening: which directory, which root key, and what is checked before anything is touched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -8,11 +8,11 @@ use keystead_crypto::CryptoError;
 use keystead_crypto::seal::{DataKey, RootKey, Sealer};
 use tokio::sync::broadcast;
 
-use crate::OpenError;
 use crate::change::FEED_DEPTH;
 use crate::dir::DataDir;
 use crate::engine::sqlite::{Opening, Sqlite};
 use crate::store::Inner;
+use crate::{Collection, OpenError, Version, Versioned, journal, record};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -56,10 +56,21 @@ pub(crate) async fn open(options: StoreOptions) -> Result<Inner, OpenError> {
 /// First everything is checked, then something is changed.
 fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
     let dir = DataDir::open(&options.dir)?;
-    let root_key = open_root_key(options, &dir)?;
+    let has_data = holds_data(&dir)?;
+    let seen = journal::last_store_version(&dir.journal_dir())
+        .map_err(|error| OpenError::Unavailable(error.to_string()))?
+        .unwrap_or_default();
+    if !has_data && seen > Version(0) && !options.accept_rollback {
+        return Err(OpenError::RolledBack {
+            store: Version(0),
+            journal: seen,
+        });
+    }
+    let root_key = open_root_key(options, &dir, has_data)?;
     let opening = Opening::begin(&dir.store_file())?;
     let (sealer, first_key) = open_sealer(&opening, &root_key)?;
-    let opened = opening.finish(first_key.as_deref())?;
+    let rolled_back = accept_or_refuse(Version(opening.version()?), seen, options)?;
+    let opened = opening.finish(first_key.as_deref(), seen.0)?;
 
     let sealer = Arc::new(sealer);
     let feed = broadcast::Sender::new(FEED_DEPTH);
@@ -71,24 +82,69 @@ fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
         sealer,
         root_key,
         feed: follow,
-        dir,
+        accept_rollback: options.accept_rollback,
+        rolled_back,
+        _dir: dir,
     })
 }
 
+/// A store that is older than its journal is an old copy. Where that is accepted, from which version
+/// to which one it was rolled back.
+fn accept_or_refuse(
+    store: Version,
+    journal: Version,
+    options: &StoreOptions,
+) -> Result<Option<(Version, Version)>, OpenError> {
+    if store >= journal {
+        return Ok(None);
+    }
+    if !options.accept_rollback {
+        return Err(OpenError::RolledBack { store, journal });
+    }
+    tracing::warn!(%store, %journal, "a store older than its audit journal was accepted");
+    Ok(Some((store, journal)))
+}
+
+/// Reads one record of a store that another server may have open; changes nothing.
+pub(crate) fn peek<T: Versioned>(
+    options: &StoreOptions,
+    collection: Collection,
+    key: &str,
+) -> Result<Option<T>, OpenError> {
+    let dir = DataDir::unlocked(&options.dir);
+    if !holds_data(&dir)? {
+        return Ok(None);
+    }
+    let root_key = open_root_key(options, &dir, true)?;
+    let opening = Opening::read_only(&dir.store_file())?;
+    let (sealer, _) = open_sealer(&opening, &root_key)?;
+    let damaged = |reason: String| OpenError::Corrupt(format!("{} {key}: {reason}", collection.0));
+    let Some(row) = opening.get(collection.0, key)? else {
+        return Ok(None);
+    };
+    sealer
+        .open(collection.0, key, row.version, &row.sealed)
+        .map_err(|error| damaged(error.to_string()))
+        .and_then(|plain| record::decode(&plain).map_err(|error| damaged(error.to_string())))
+        .map(Some)
+}
+
 /// The root key of the store that is there; a new one only where there is none.
-fn open_root_key(options: &StoreOptions, dir: &DataDir) -> Result<RootKey, OpenError> {
+fn open_root_key(
+    options: &StoreOptions,
+    dir: &DataDir,
+    has_data: bool,
+) -> Result<RootKey, OpenError> {
     let path = options
         .root_key
         .clone()
         .unwrap_or_else(|| dir.root_key_file());
     let refused = |error: CryptoError| OpenError::RootKey(error.to_string());
     match RootKey::load(&path) {
-        Err(CryptoError::RootKeyMissing(path)) if holds_data(dir)? => {
-            Err(OpenError::RootKeyMissing {
-                dir: dir.path().into(),
-                path,
-            })
-        }
+        Err(CryptoError::RootKeyMissing(path)) if has_data => Err(OpenError::RootKeyMissing {
+            dir: dir.path().into(),
+            path,
+        }),
         // Made before the store: whatever is sealed, its key is on the disk already.
         Err(CryptoError::RootKeyMissing(path)) => RootKey::create(&path).map_err(refused),
         loaded => loaded.map_err(refused),
@@ -97,15 +153,28 @@ fn open_root_key(options: &StoreOptions, dir: &DataDir) -> Result<RootKey, OpenE
 
 /// Whether there is a store. A crash during the very first start leaves an empty file at most.
 fn holds_data(dir: &DataDir) -> Result<bool, OpenError> {
-    let file = dir.store_file();
-    match fs::metadata(&file) {
-        Ok(metadata) => Ok(metadata.len() > 0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+    let size = |file: &Path| match fs::metadata(file) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(OpenError::Directory(format!(
             "cannot read {}: {error}",
             file.display()
         ))),
+    };
+    let file = dir.store_file();
+    let log = Opening::log_of(&file);
+    if size(&file)? > 0 {
+        return Ok(true);
     }
+    if size(&log)? > 0 {
+        // SQLite would begin a new file and throw the log away.
+        return Err(OpenError::Corrupt(format!(
+            "{} is missing or empty, but its log {} is not",
+            file.display(),
+            log.display()
+        )));
+    }
+    Ok(false)
 }
 
 /// The sealer with the store's data keys; for a new store with a new one, which is also returned

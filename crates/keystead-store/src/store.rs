@@ -64,7 +64,10 @@ pub(crate) struct Inner {
     pub(crate) root_key: RootKey,
     /// The writer's; once it ended, so did the feed.
     pub(crate) feed: broadcast::WeakSender<Commit>,
-    pub(crate) dir: DataDir,
+    pub(crate) accept_rollback: bool,
+    pub(crate) rolled_back: Option<(Version, Version)>,
+    /// Held, not read.
+    pub(crate) _dir: DataDir,
 }
 
 impl Store {
@@ -224,6 +227,16 @@ impl Store {
     /// The root key, from which other parts derive keys of their own.
     pub fn root_key(&self) -> &RootKey {
         &self.inner.root_key
+    }
+
+    /// Whether the operator accepts a store or a journal that is older than the other.
+    pub(crate) fn accepts_rollback(&self) -> bool {
+        self.inner.accept_rollback
+    }
+
+    /// The version that the store was rolled back to, and the one that its journal had seen.
+    pub(crate) fn rolled_back(&self) -> Option<(Version, Version)> {
+        self.inner.rolled_back
     }
 
     /// Ends it: what was committed before is finished, everything later fails with

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::connection::{self, failure};
+use super::readers;
 use crate::dir::FILE_MODE;
+use crate::engine::Row;
 use crate::{OpenError, StoreError};
 
 /// Marks the file as ours, where `file(1)` and SQLite look: "KSTD".
@@ -67,7 +69,7 @@ pub(crate) struct Opened {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     /// The newest commit.
-    pub(crate) version: u64,
+    pub(super) version: u64,
     /// Rows in the table of changes.
     pub(super) changes: u64,
 }
@@ -78,8 +80,32 @@ impl Opening {
         make_file(path).map_err(|error| {
             OpenError::Directory(format!("cannot make {}: {error}", path.display()))
         })?;
+        Self::check(path, connection::writer)
+    }
+
+    /// Opens the file for reading alone, whoever has it.
+    pub(crate) fn read_only(path: &Path) -> Result<Self, OpenError> {
+        Self::check(path, connection::reader)
+    }
+
+    /// Where SQLite keeps the log of this file.
+    pub(crate) fn log_of(path: &Path) -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-wal");
+        name.into()
+    }
+
+    /// The record with this key.
+    pub(crate) fn get(&self, collection: &str, key: &str) -> Result<Option<Row>, OpenError> {
+        readers::get(&self.connection, collection, key).map_err(|error| opening(error, &self.path))
+    }
+
+    fn check(
+        path: &Path,
+        connect: fn(&Path) -> rusqlite::Result<Connection>,
+    ) -> Result<Self, OpenError> {
         let begin = || {
-            let connection = connection::writer(path)?;
+            let connection = connect(path)?;
             let schema = schema_version(&connection)?;
             let application: i32 =
                 connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -130,20 +156,36 @@ impl Opening {
         Ok(keys)
     }
 
-    /// Brings the tables up to date, stores the first data key of a new store, and reads where the
-    /// store stands.
-    pub(crate) fn finish(mut self, first_key: Option<&[u8]>) -> Result<Opened, OpenError> {
+    /// The newest commit.
+    pub(crate) fn version(&self) -> Result<u64, OpenError> {
+        if self.schema == 0 {
+            return Ok(0);
+        }
+        self.connection
+            .query_row("SELECT coalesce(max(version), 0) FROM change", [], |row| {
+                row.get(0)
+            })
+            .map_err(|error| opening(failure(error), &self.path))
+    }
+
+    /// Brings the tables up to date and stores the first data key of a new store. Versions go on
+    /// after the newest commit, and after `seen`: they never repeat, also where an older copy of
+    /// the store came back.
+    pub(crate) fn finish(
+        mut self,
+        first_key: Option<&[u8]>,
+        seen: u64,
+    ) -> Result<Opened, OpenError> {
         let mut finish = || {
             if self.schema < MIGRATIONS.len() {
                 migrate(&mut self.connection, self.schema, first_key)?;
+                self.schema = MIGRATIONS.len();
             }
-            self.connection.query_row(
-                "SELECT coalesce(max(version), 0), count(*) FROM change",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
+            self.connection
+                .query_row("SELECT count(*) FROM change", [], |row| row.get(0))
         };
-        let (version, changes) = finish().map_err(|error| opening(failure(error), &self.path))?;
+        let changes = finish().map_err(|error| opening(failure(error), &self.path))?;
+        let version = self.version()?.max(seen);
         Ok(Opened {
             path: self.path,
             connection: self.connection,
