@@ -22,9 +22,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::CryptoError;
 use crate::seal::{DataKey, KeyId, RootKey};
-use crate::x509::pem;
+use crate::x509::{Csr, pem};
+use crate::{CryptoError, digest};
 
 mod export;
 mod import;
@@ -42,6 +42,14 @@ const CACHED_KEYS: NonZeroUsize = match NonZeroUsize::new(256) {
     Some(count) => count,
     None => NonZeroUsize::MIN,
 };
+/// Verified requests that are remembered.
+const CACHED_REQUESTS: NonZeroUsize = match NonZeroUsize::new(128) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+/// Longest request that is remembered, so that all of them together take at most 3 MiB; one with an
+/// ML-DSA-65 key has 7 KiB in PEM, one with an RSA-4096 key 2 KiB.
+const MAX_CACHED_REQUEST: usize = 8 * 1024;
 /// Longest passphrase for an export, in bytes: ACM's `PassphraseBlob` allows 128.
 const MAX_PASSPHRASE: usize = 128;
 /// The purpose of the sealing key.
@@ -134,6 +142,8 @@ impl Default for KeyRingOptions {
 /// The key ring; see the module.
 pub struct KeyRing {
     vault: Arc<Vault>,
+    /// Requests whose signature has verified, by the SHA-256 of the bytes that they were read from.
+    requests: Mutex<LruCache<[u8; 32], Arc<Csr>>>,
     pool: Pool,
     reserve: Option<Reserve>,
 }
@@ -149,6 +159,7 @@ impl KeyRing {
                 sealing: root.sealing_key(PURPOSE)?,
                 parsed: Mutex::new(LruCache::new(CACHED_KEYS)),
             }),
+            requests: Mutex::new(LruCache::new(CACHED_REQUESTS)),
             pool: Pool::new(options.threads)?,
             reserve: options.reserve.then(Reserve::new),
         }))
@@ -219,6 +230,32 @@ impl KeyRing {
         let message = message.to_vec();
         self.with_key(key, move |key| key.sign(algorithm, &message))
             .await
+    }
+
+    /// Reads a certificate signing request in any form and verifies its signature. One that was
+    /// verified not long ago is remembered, because verifying takes several times as long as
+    /// signing the certificate.
+    ///
+    /// # Errors
+    /// As [`Csr::parse`] and [`Csr::verify`]; [`CryptoError::Busy`].
+    pub async fn verified_csr(&self, input: &[u8]) -> Result<Arc<Csr>, CryptoError> {
+        let fingerprint = digest::sha256(input);
+        if let Some(csr) = self.requests.lock().get(&fingerprint) {
+            return Ok(Arc::clone(csr));
+        }
+        let csr = Csr::parse(input)?;
+        let csr = if csr.key_spec.is_some_and(is_inline) {
+            csr.verify()?;
+            csr
+        } else {
+            let verify = move || csr.verify().map(|()| csr);
+            self.pool.run(Lane::Quick, verify).await?
+        };
+        let csr = Arc::new(csr);
+        if input.len() <= MAX_CACHED_REQUEST {
+            self.requests.lock().put(fingerprint, Arc::clone(&csr));
+        }
+        Ok(csr)
     }
 
     /// DER of the public key's SubjectPublicKeyInfo.

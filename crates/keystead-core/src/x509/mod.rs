@@ -82,7 +82,8 @@ pub enum ExtensionValue {
     ExtendedKeyUsage(Vec<Oid>),
     /// subjectAltName
     SubjectAltName(Vec<GeneralName>),
-    /// subjectKeyIdentifier: the encoder hashes the subject's key (RFC 7093 section 2, method 1)
+    /// subjectKeyIdentifier: the encoder hashes the subject's key (RFC 5280 section 4.2.1.2,
+    /// method 1)
     SubjectKeyId,
     /// authorityKeyIdentifier: this key identifier of the issuer
     AuthorityKeyId(#[serde(with = "serde_bytes")] Vec<u8>),

@@ -1,7 +1,7 @@
 //! The ring as a whole.
 
 use super::*;
-use crate::x509::{key_spec, verify_signature};
+use crate::x509::{self, key_spec, verify_signature};
 
 fn ring(root: &RootKey) -> Arc<KeyRing> {
     let options = KeyRingOptions {
@@ -82,5 +82,96 @@ async fn an_altered_stored_key_is_refused_even_while_cached() {
         let algorithm = key.spec.default_signature();
         let refused = ring.sign(&key, algorithm, b"m").await.unwrap_err();
         assert!(matches!(refused, CryptoError::Sealed(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_verified_once_and_only_if_they_are_the_same() {
+    let ring = ring(&RootKey::generate().unwrap());
+    for spec in [KeySpec::EcP256, KeySpec::EcP384] {
+        let new = ring.generate(spec).await.unwrap();
+        let algorithm = spec.default_signature();
+        let info = x509::encode_csr_info(&[0x30, 0], &new.spki_der, &[]).unwrap();
+        let signature = ring.sign(&new.key, algorithm, &info).await.unwrap();
+        let der = x509::assemble(&info, algorithm, &signature).unwrap();
+        let first = ring.verified_csr(&der).await.unwrap();
+        let again = ring.verified_csr(&der).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+
+        let mut altered = der.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        for _ in 0..2 {
+            assert!(matches!(
+                ring.verified_csr(&altered).await,
+                Err(CryptoError::BadSignature(_))
+            ));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_caches_stay_within_their_bounds() {
+    let ring = ring(&RootKey::generate().unwrap());
+    let first = ring.generate(KeySpec::EcP256).await.unwrap();
+    for _ in 0..CACHED_KEYS.get() {
+        ring.generate(KeySpec::EcP256).await.unwrap();
+    }
+    assert_eq!(ring.vault.parsed.lock().len(), CACHED_KEYS.get());
+    assert!(!ring.vault.parsed.lock().contains(&first.key.id));
+    let algorithm = SignatureAlgorithm::Sha256WithEcdsa;
+    let signature = ring.sign(&first.key, algorithm, b"m").await.unwrap();
+    verify_signature(&first.spki_der, algorithm, b"m", &signature).unwrap();
+    assert_eq!(ring.vault.parsed.lock().len(), CACHED_KEYS.get());
+}
+
+#[tokio::test]
+async fn rsa_keys_are_made_in_advance_once_one_was_wanted() {
+    let root = RootKey::generate().unwrap();
+    let ring = KeyRing::open(&root, KeyRingOptions::default()).unwrap();
+    let reserve = ring.reserve.as_ref().unwrap();
+    ring.generate(KeySpec::EcP256).await.unwrap();
+    assert!(!reserve.is_filling());
+    assert_eq!(reserve.ready(KeySpec::Rsa2048), 0);
+
+    let mut seen = vec![ring.generate(KeySpec::Rsa2048).await.unwrap().spki_der];
+    let deadline = std::time::Duration::from_secs(120);
+    keystead_testkit::until("a full reserve", deadline, || {
+        (!reserve.is_filling()).then_some(())
+    });
+    assert_eq!(reserve.ready(KeySpec::Rsa2048), 4);
+    assert_eq!(reserve.ready(KeySpec::Rsa4096), 0, "nobody asked for one");
+    for _ in 0..4 {
+        seen.push(ring.generate(KeySpec::Rsa2048).await.unwrap().spki_der);
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 5, "a key was given out twice");
+}
+
+#[tokio::test]
+async fn what_is_stored_shows_nothing_and_survives_serialization() {
+    let ring = ring(&RootKey::generate().unwrap());
+    for spec in [KeySpec::EcP256, KeySpec::MlDsa87] {
+        let new = ring.generate(spec).await.unwrap();
+        let text = serde_json::to_string(&new.key).unwrap();
+        let read: StoredKey = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, new.key);
+
+        let clear = ring.vault.pkcs8(&new.key).unwrap();
+        let secret = &clear[clear.len() / 2..clear.len() / 2 + 8];
+        assert!(!sealed(&new.key).windows(8).any(|part| part == secret));
+        let shown = format!("{ring:?} {new:?}");
+        assert!(shown.contains(&new.key.id().to_string()));
+        assert!(!shown.contains(&format!("{:?}", &sealed(&new.key)[..8])[1..30]));
+    }
+}
+
+#[tokio::test]
+async fn passphrases_have_bounds() {
+    let ring = ring(&RootKey::generate().unwrap());
+    let key = ring.generate(KeySpec::EcP256).await.unwrap().key;
+    for refused in [&[][..], &[b'x'; 129]] {
+        let error = ring.export_encrypted(&key, refused).await.unwrap_err();
+        assert!(matches!(error, CryptoError::Malformed(_)));
     }
 }
