@@ -35,6 +35,7 @@ impl Envoy {
         command.arg("--config-path").arg(config);
         command.arg("--admin-address-path").arg(&address);
         command.args(["--use-dynamic-base-id", "--concurrency", "2"]);
+        command.args(["--log-level", "warning"]);
         let mut process = Process::start(command, name, dir);
         let admin = until("Envoy's admin port", START, || {
             process.assert_running();

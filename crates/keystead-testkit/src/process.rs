@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// A child process that is killed when the handle is dropped. What it prints goes to a file.
+/// A child process that is killed when the handle is dropped. What it prints goes to a file, and is
+/// shown when the test fails.
 pub struct Process {
     child: Child,
     name: String,
@@ -67,5 +68,8 @@ impl Drop for Process {
         // Both fail only if it has ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("{} said: {}", self.name, self.output());
+        }
     }
 }

@@ -9,6 +9,11 @@
 //! After a rejection the version is not offered again on this stream. When a response of several
 //! secrets is rejected, which of them is at fault is not said; each is then sent alone once, so that
 //! one broken certificate does not hold up its neighbours.
+//!
+//! A node that asks for what is not there, or not for it, hears nothing until that changes. The
+//! incremental variant has a word for "does not exist" (xDS, "Knowing When a Requested Resource Does
+//! Not Exist"), but Envoy takes it for the end of its wait: it says that it is ready and opens a port
+//! without a certificate (seen in 1.40). So it is said only of what the node has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,8 +51,6 @@ enum Held {
     Version(u64),
     /// Something that another server gave it.
     Foreign,
-    /// Nothing, and it knows that there is nothing.
-    Told,
 }
 
 /// A response that awaits its answer.
@@ -63,7 +66,7 @@ pub(crate) enum Weighed {
     Nothing,
     /// The node needs it.
     Send,
-    /// The node is to be told, where the dialect can, that there is none.
+    /// The node has what it should not have any more, and is to be told where the dialect can.
     Remove,
 }
 
@@ -256,8 +259,10 @@ impl Ledger {
                     Weighed::Send
                 }
             }
-            // A node must not learn which of the two it is.
-            Err(Refusal::Denied | Refusal::Absent) if entry.held != Held::Told => Weighed::Remove,
+            // The same for both, and for one that it never had.
+            Err(Refusal::Denied | Refusal::Absent) if entry.held != Held::Nothing => {
+                Weighed::Remove
+            }
             Err(_) => Weighed::Nothing,
         }
     }
@@ -277,7 +282,7 @@ impl Ledger {
     ) -> String {
         for name in removed {
             if let Some(entry) = self.entries.get_mut(name) {
-                entry.held = Held::Told;
+                entry.held = Held::Nothing;
             }
         }
         self.nonces += 1;
@@ -327,7 +332,7 @@ impl Ledger {
             .iter()
             .filter_map(|(name, entry)| match entry.held {
                 Held::Version(version) => Some((name.as_ref(), version)),
-                Held::Nothing | Held::Foreign | Held::Told => None,
+                Held::Nothing | Held::Foreign => None,
             })
             .collect();
         versions.extend(
