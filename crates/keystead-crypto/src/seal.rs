@@ -314,6 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing::hex;
 
     fn sealer() -> Sealer {
         Sealer::new(DataKey::generate().unwrap())
@@ -379,6 +380,28 @@ mod tests {
         );
         let both = alone.with_older(root.unwrap(&wrapped).unwrap());
         assert_eq!(both.open("c", "k", 1, &sealed).unwrap().as_slice(), b"old");
+    }
+
+    /// Made from docs/formats.md by another implementation (Python's cryptography): what is on a
+    /// disk today opens for ever.
+    #[test]
+    fn the_stored_formats_do_not_change() {
+        let root = RootKey::from_bytes(std::array::from_fn(|at| at as u8));
+        assert_eq!(root.id().to_string(), "3d721b60284f0fda23c04d5e66e0d45c");
+        let wrapped = hex(concat!(
+            "013d721b60284f0fda23c04d5e66e0d45c",
+            "010101010101010101010101010101010101010101010101",
+            "252cc87911dfd5ad74382c29e7d72a1f1f6d7cd7676be39c3fa4702a9e991732",
+            "dbb2bcb17b2f756eb043be1dac8ee618a7897934670b9e60c65176ecb2f44d2b",
+        ));
+        let record = hex(concat!(
+            "01d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0",
+            "020202020202020202020202020202020202020202020202",
+            "94b3e1bfb3c5a7a185388167b0d6402f7908d35f716a",
+        ));
+        let sealer = Sealer::new(root.unwrap(&wrapped).unwrap());
+        let opened = sealer.open("pca.ca", "a/b", 7, &record).unwrap();
+        assert_eq!(opened.as_slice(), b"record");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod chain;
 mod csr;
 mod encode;
 mod extension;
+mod general_name;
 mod name;
 pub mod pem;
 mod public_key;

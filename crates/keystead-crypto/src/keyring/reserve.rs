@@ -65,7 +65,7 @@ impl Reserve {
         if !state.filling {
             let shared = Arc::clone(&self.0);
             state.filling = thread::Builder::new()
-                .name("keystead-reserve".into())
+                .name("keystead-spare".into())
                 .spawn(move || fill(&shared))
                 .is_ok();
         }

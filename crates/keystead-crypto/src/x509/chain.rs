@@ -2,9 +2,9 @@
 //! relying party's policy for.
 //!
 //! Names compare byte for byte, as they do in rustls-webpki: an authority copies its own subject
-//! into what it issues. Not checked: revocation, policies, and name constraints (whoever relies on
-//! the chain checks those; a critical nameConstraints is accepted here, because importing a chain is
-//! not relying on it).
+//! into what it issues. Not checked, because storing a chain is not relying on it: revocation,
+//! policies, name constraints, and critical extensions that are not known here. Whoever relies on
+//! the chain checks those.
 
 use keystead_core::x509::KeyUsageBit;
 

@@ -2,7 +2,7 @@
 //!
 //! People paste PEM into shells, JSON and web forms. What is accepted: any text before, between and
 //! after blocks, CRLF, blanks or nothing where newlines should be, and the base64 of the whole once
-//! more. What is not: a block without its end, an end with another label, characters that are not
+//! more, in quotes or not. What is not: a block without its end, an end with another label, characters that are not
 //! base64 inside a block.
 
 use base64::Engine;
@@ -60,7 +60,7 @@ pub fn encode(label: &str, der: &[u8]) -> String {
 pub(crate) fn encode_secret(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der));
     let mut out = Zeroizing::new(String::with_capacity(
-        body.len() / LINE + body.len() + 2 * (label.len() + END.len() + DASHES.len() + 2),
+        body.len() / LINE + body.len() + 2 * (label.len() + BEGIN.len() + DASHES.len() + 2),
     ));
     out.push_str(BEGIN);
     out.push_str(label);
@@ -206,8 +206,8 @@ fn recognise(input: &[u8]) -> Option<Stripped> {
 }
 
 fn block(label: &str, body: &str) -> Result<Block, CryptoError> {
-    // RFC 1421 headers end with an empty line. OpenSSL writes them for encrypted keys only.
-    let encrypted = body.contains("ENCRYPTED");
+    // RFC 1421 section 4.6.1.1. A colon is not of base64's alphabet.
+    let encrypted = body.contains("Proc-Type:") && body.contains("ENCRYPTED");
     let der = if encrypted {
         Zeroizing::new(Vec::new())
     } else {

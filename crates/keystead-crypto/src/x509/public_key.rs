@@ -29,11 +29,16 @@ impl<'a> PublicKey<'a> {
     pub(crate) fn parse(spki_der: &'a [u8]) -> Result<Self, CryptoError> {
         let (identifier, bits) = split(spki_der)?;
         let kind = KeyKind::parse(&Reader::new(identifier).element()?)?;
-        let spec = match kind {
-            KeyKind::Fixed(spec) => Some(spec),
-            KeyKind::Ed25519 => None,
-            KeyKind::Rsa { .. } => rsa_spec(rsa_bits(bits)?)?,
+        let (spec, length_fits) = match kind {
+            KeyKind::Fixed(spec) => (Some(spec), length_fits(spec, bits)),
+            KeyKind::Ed25519 => (None, bits.len() == 32),
+            KeyKind::Rsa { .. } => (rsa_spec(rsa_bits(bits)?)?, true),
         };
+        if !length_fits {
+            return Err(CryptoError::Malformed(
+                "the public key does not have the length of its kind".into(),
+            ));
+        }
         Ok(Self { kind, spec, bits })
     }
 
@@ -153,6 +158,25 @@ fn split(spki_der: &[u8]) -> Result<(&[u8], &[u8]), CryptoError> {
     Ok((identifier, bits))
 }
 
+/// Whether the bits are a point (SEC 1 section 2.3.3, compressed or not) or a key (FIPS 204 table 2)
+/// of the right length.
+fn length_fits(spec: KeySpec, bits: &[u8]) -> bool {
+    let point = |coordinate: usize| match bits.first() {
+        Some(2 | 3) => bits.len() == 1 + coordinate,
+        Some(4) => bits.len() == 1 + 2 * coordinate,
+        _ => false,
+    };
+    match spec {
+        KeySpec::EcP256 => point(32),
+        KeySpec::EcP384 => point(48),
+        KeySpec::EcP521 => point(66),
+        KeySpec::MlDsa44 => bits.len() == 1312,
+        KeySpec::MlDsa65 => bits.len() == 1952,
+        KeySpec::MlDsa87 => bits.len() == 2592,
+        KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096 => false,
+    }
+}
+
 /// The length of the modulus in an RSAPublicKey (RFC 8017 appendix A.1.1).
 fn rsa_bits(key: &[u8]) -> Result<usize, CryptoError> {
     let mut outer = Reader::new(key);
@@ -188,4 +212,98 @@ pub(crate) fn rsa_spec(bits: usize) -> Result<Option<KeySpec>, CryptoError> {
         4096 => Some(KeySpec::Rsa4096),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::der::Writer;
+
+    fn spki(identifier: &[u8], bits: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer
+            .sequence(|w| {
+                w.raw(identifier);
+                w.bit_string(bits);
+                Ok(())
+            })
+            .unwrap();
+        writer.finish()
+    }
+
+    const P256: &[u8] =
+        b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+
+    fn rsa(modulus: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer
+            .sequence(|w| {
+                w.unsigned_integer(modulus);
+                w.small_integer(65537);
+                Ok(())
+            })
+            .unwrap();
+        spki(RSA, &writer.finish())
+    }
+
+    #[test]
+    fn rsa_keys_are_known_by_their_length() {
+        for (bytes, first, expected) in [
+            (256, 0x80, Some(KeySpec::Rsa2048)),
+            (384, 0xff, Some(KeySpec::Rsa3072)),
+            (512, 0x80, Some(KeySpec::Rsa4096)),
+            (512, 0x01, None),
+            (1024, 0x80, None),
+        ] {
+            let mut modulus = vec![0xff; bytes];
+            modulus[0] = first;
+            assert_eq!(key_spec(&rsa(&modulus)).unwrap(), expected);
+        }
+        for (bytes, first) in [(128, 0x80), (256, 0x7f), (1025, 0x01)] {
+            let mut modulus = vec![0xff; bytes];
+            modulus[0] = first;
+            let error = key_spec(&rsa(&modulus)).unwrap_err();
+            assert!(matches!(error, CryptoError::Unsupported(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn points_have_the_length_of_their_curve() {
+        let point = |form, length| key_spec(&spki(P256, &[&[form][..], &vec![7; length]].concat()));
+        assert_eq!(point(4, 64).unwrap(), Some(KeySpec::EcP256));
+        assert_eq!(point(2, 32).unwrap(), Some(KeySpec::EcP256));
+        for (form, length) in [(4, 63), (4, 96), (2, 64), (5, 64), (0x30, 64)] {
+            let error = point(form, length).unwrap_err();
+            assert!(matches!(error, CryptoError::Malformed(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_point_that_is_not_on_the_curve_verifies_nothing() {
+        let off_curve = spki(P256, &[&[4][..], &[7; 64]].concat());
+        let algorithm = SignatureAlgorithm::Sha256WithEcdsa;
+        let error = verify_signature(&off_curve, algorithm, b"m", b"s").unwrap_err();
+        assert!(matches!(error, CryptoError::Malformed(_)), "{error}");
+    }
+
+    #[test]
+    fn a_signature_of_another_kind_is_a_mismatch() {
+        let mut modulus = vec![0xff; 256];
+        modulus[255] = 1;
+        let algorithm = SignatureAlgorithm::Sha256WithEcdsa;
+        let error = verify_signature(&rsa(&modulus), algorithm, b"m", b"s").unwrap_err();
+        assert!(matches!(error, CryptoError::Mismatch(_)), "{error}");
+    }
+
+    /// RFC 7093 section 3 and RFC 5280 section 4.2.1.2: the bits without tag, length and the octet
+    /// that counts unused bits.
+    #[test]
+    fn the_key_identifier_hashes_the_bits_alone() {
+        let bits = [&[4][..], &[7; 64]].concat();
+        assert_eq!(
+            key_identifier(&spki(P256, &bits)).unwrap(),
+            digest::sha1(&bits)
+        );
+    }
 }

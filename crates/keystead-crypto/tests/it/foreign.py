@@ -4,6 +4,7 @@ Written by interop.rs: root, sub and leaf certificates, csr, the leaf's key expo
 """
 
 import datetime
+import os
 import sys
 
 from cryptography import x509
@@ -72,7 +73,9 @@ assert csr.is_signature_valid
 assert csr.subject == leaf.subject
 assert csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == names
 
-# The key.
+# The key, where there is one.
+if not os.path.exists("exported.pem"):
+    sys.exit(0)
 expected = public_der(leaf.public_key())
 assert public_der(serialization.load_pem_public_key(read("public.pem"))) == expected
 exported = serialization.load_pem_private_key(read("exported.pem"), PASSPHRASE)
