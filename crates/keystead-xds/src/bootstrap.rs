@@ -194,3 +194,107 @@ fn is_host_name(host: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !host.is_empty() && host.len() <= 253 && host.bytes().all(allowed)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn options() -> Options {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Options {
+            node_id: "teller".to_owned(),
+            node_cluster: String::new(),
+            server: Server::Unix {
+                path: "/run/keystead/xds.sock".to_owned(),
+            },
+            variant: Variant::default(),
+            listen: anywhere,
+            admin: anywhere,
+            upstream: "app.local:8080".parse().unwrap(),
+            certificate: Some("arn:leaf".to_owned()),
+            client_trust: Some("arn:clients".to_owned()),
+            upstream_trust: Some("arn:servers".to_owned()),
+            server_name: None,
+            access_log: false,
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = options();
+        change(&mut options);
+        render(&options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_endpoint_is_read_in_each_of_its_forms() {
+        for (text, host, port) in [
+            ("app.local:80", "app.local", 80),
+            ("127.0.0.1:65535", "127.0.0.1", 65_535),
+            ("[::1]:8080", "::1", 8_080),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
+        }
+        for text in [
+            "app",
+            "app:",
+            ":80",
+            "app:0",
+            "app:65536",
+            "::1:80",
+            "[x]:80",
+            "a b:80",
+        ] {
+            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_cannot_work_are_refused() {
+        assert!(refused(|options| options.certificate = None).contains("over TLS"));
+        assert!(refused(|options| options.node_id = String::new()).contains("id"));
+        let relative = |options: &mut Options| {
+            options.server = Server::Unix {
+                path: "xds.sock".to_owned(),
+            };
+        };
+        assert!(refused(relative).contains("absolute"));
+        let unchecked = |options: &mut Options| {
+            options.upstream_trust = None;
+            options.server_name = Some("app.local".to_owned());
+        };
+        assert!(refused(unchecked).contains("CA"));
+    }
+
+    /// Envoy answers a peer that fails a check of names when no trust is set beside it.
+    #[test]
+    fn a_peer_is_checked_by_trust_and_name() {
+        let text = render(&options()).unwrap();
+        assert!(!text.contains("ACCEPT_UNTRUSTED"));
+        let bootstrap: Value = serde_json::from_str(&text).unwrap();
+        let tls = |part: &str| bootstrap.pointer(part).unwrap();
+        let upstream = tls(
+            "/static_resources/clusters/0/transport_socket/typed_config/common_tls_context/combined_validation_context",
+        );
+        let secret = &upstream["validation_context_sds_secret_config"];
+        assert_eq!(secret["name"], "arn:servers");
+        let names = &upstream["default_validation_context"]["match_typed_subject_alt_names"];
+        assert_eq!(names[0]["matcher"]["exact"], "app.local");
+        let listener =
+            tls("/static_resources/listeners/0/filter_chains/0/transport_socket/typed_config");
+        assert_eq!(listener["require_client_certificate"], true);
+    }
+
+    #[test]
+    fn an_address_is_matched_as_one_and_not_sent_as_a_name() {
+        let mut options = options();
+        options.upstream = "[::1]:443".parse().unwrap();
+        let text = render(&options).unwrap();
+        assert!(
+            text.contains("IP_ADDRESS") && !text.contains("sni"),
+            "{text}"
+        );
+    }
+}

@@ -303,7 +303,6 @@ impl Ledger {
             for (name, version) in &dispatch.secrets {
                 if let Some(entry) = self.entries.get_mut(name) {
                     entry.held = Held::Version(*version);
-                    entry.refused = None;
                     entry.alone = false;
                 }
             }

@@ -9,9 +9,9 @@
 //!   +-------- secret(node, name) ---- stream <--> ledger (what the node has) <--> dialect --> gRPC
 //! ```
 //!
-//! * [`ledger`] decides, without I/O: what the node has, what it rejected, what is on the way.
-//! * [`dialect`] puts that into the two protocol variants, state of the world and incremental.
-//! * [`stream`] drives one stream; [`hub`] wakes streams; [`service`] is the gRPC face.
+//! * `ledger` decides, without I/O: what the node has, what it rejected, what is on the way.
+//! * `dialect` puts that into the two protocol variants, state of the world and incremental.
+//! * `stream` drives one stream; `hub` wakes streams; `service` is the gRPC face.
 //!
 //! A secret is read when it is sent and not kept: an idle stream holds names and versions only.
 //!
