@@ -55,10 +55,9 @@ impl Shared {
     }
 }
 
-/// The connection that writes. The file exists already.
+/// A connection that can write; the file exists already, and is as it was until something is written.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
     // Every commit is durable before its answer.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

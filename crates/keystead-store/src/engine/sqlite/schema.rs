@@ -177,6 +177,7 @@ impl Opening {
         seen: u64,
     ) -> Result<Opened, OpenError> {
         let mut finish = || {
+            self.connection.pragma_update(None, "journal_mode", "wal")?;
             if self.schema < MIGRATIONS.len() {
                 migrate(&mut self.connection, self.schema, first_key)?;
                 self.schema = MIGRATIONS.len();
