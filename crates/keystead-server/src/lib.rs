@@ -1,1 +1,52 @@
-//! placeholder
+//! The front door: listeners, what a caller may send and how long he may take, routing, and the road
+//! of a request through `wire` to `app` and back.
+//!
+//! ```text
+//! Listeners::bind -> serve -> Front -> application/grpc     delivery (SDS)
+//!                                   -> /health, /metrics
+//!                                   -> everything else      api: body, operation, signature, input,
+//!                                                           use case, answer
+//! ```
+//!
+//! [`Lifecycle`] tells everybody whether the server starts, serves or drains.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+mod activity;
+mod api;
+mod body;
+mod connection;
+mod delivery;
+mod front;
+mod ids;
+mod lifecycle;
+pub mod limits;
+mod listen;
+mod metrics;
+pub mod panics;
+mod peer;
+mod reply;
+mod secrets;
+mod signing_keys;
+mod tls;
+mod unbroken;
+
+pub use api::{Backend, Caller};
+pub use connection::serve;
+pub use delivery::Delivery;
+pub use front::Front;
+pub use lifecycle::{Lifecycle, Phase};
+pub use limits::Limits;
+pub use listen::{BindError, Endpoint, Listeners, UnixAccess};
+pub use metrics::{Metrics, MetricsError};
+pub use peer::{Peer, Process};
+pub use secrets::Secrets;
+pub use tls::{Tls, TlsError};

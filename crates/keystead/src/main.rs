@@ -1,1 +1,86 @@
-fn main() {}
+//! `keystead`: keys, certificates and secrets on an organisation's own machines, over AWS's own
+//! protocols.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod audit;
+mod client;
+mod config;
+mod envoy;
+mod exports;
+mod server_tls;
+mod status;
+mod up;
+
+/// A home for an organisation's keys, certificates and secrets, on its own machines.
+///
+/// Keystead speaks AWS's wire protocols: the aws CLI, boto3 and Terraform work unmodified.
+#[derive(Parser)]
+#[command(name = "keystead", version, after_help = FIRST_STEPS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  keystead up                          start the server
+  eval \"$(keystead env)\"               point the AWS tools of this shell at it
+  aws sts get-caller-identity          see that it answers
+";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Up(up::Args),
+    /// Print the shell exports that point the AWS tools at the server.
+    Env(exports::Args),
+    /// Show whether the server is ready and what it delivers where.
+    Status(status::Args),
+    /// Register an Envoy and print its complete bootstrap.
+    Envoy(envoy::Args),
+    /// Read and check the audit journal.
+    Audit(audit::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Env(args) => exports::run(&args),
+        Command::Status(args) => block_on(status::run(args)),
+        Command::Envoy(args) => block_on(envoy::run(args)),
+        Command::Audit(args) => audit::run(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("keystead: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a client command on a small runtime of its own.
+fn block_on(
+    command: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure(format!("cannot start: {error}")))?
+        .block_on(command)
+}
+
+/// Why a command failed, in a sentence for the person at the terminal.
+#[derive(Debug)]
+struct Failure(String);
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,136 @@
+//! What other parts of Keystead may do with certificates: deliver them, say who uses them, and carry
+//! out what is due.
+
+use std::sync::Arc;
+
+use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
+use keystead_crypto::PrivateKeyPem;
+use keystead_store::{Batch, Collection, Lease};
+
+use super::issue::{self, Found};
+use super::record::{self, Loaded, Material};
+use super::{CONFLICT_TRIES, busy, find, token, uses};
+use crate::tasks::Outcome;
+use crate::{App, Ctx};
+
+/// The collection of certificates, for whoever follows the change feed: a change of the record with
+/// [`record_key`] may mean that [`material`] has a new version.
+pub const CERTIFICATES: Collection = record::CERTIFICATES;
+
+/// A certificate as it is delivered: one version, whole.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The version's number: 1, 2, 3... in the order in which they were served.
+    pub version: u64,
+    /// The certificate and its chain in PEM, the certificate first.
+    pub cert_chain_pem: String,
+    /// Its private key.
+    pub key: PrivateKeyPem,
+    /// Its serial number, as DescribeCertificate shows it.
+    pub serial: String,
+}
+
+/// The record key of the certificate of this ARN; `None` if it names none in this account and region.
+pub fn record_key(account: &AccountId, region: &Region, arn: &str) -> Option<String> {
+    let prefix = format!("arn:aws:acm:{region}:{account}:certificate/");
+    let id = arn.strip_prefix(&prefix)?;
+    (!id.is_empty() && !id.contains('/')).then(|| format!("{account}/{region}/{id}"))
+}
+
+/// The version of a certificate that is served now, with its key.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is no such certificate, or it was never issued;
+/// [`ErrorKind::RequestInProgress`] while it hasn't been yet.
+pub async fn material(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    arn: &str,
+) -> Result<Delivered> {
+    let not_found = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find certificate {arn} in account {account}."),
+        )
+    };
+    let key = record_key(account, region, arn).ok_or_else(not_found)?;
+    for _ in 0..CONFLICT_TRIES {
+        let found = Loaded::read(&app.store, &key)
+            .await?
+            .ok_or_else(not_found)?;
+        let served = found.certificate.served(app.env.now())?;
+        let material = match record::material(&app.store, &key, served.version).await {
+            // Replaced twice since the record was read.
+            Err(error) if error.kind == ErrorKind::ConcurrentModification => continue,
+            read => read?,
+        };
+        return Ok(Delivered {
+            version: served.version,
+            serial: served.facts.serial.clone(),
+            cert_chain_pem: bundle(&material),
+            key: app.keys.reveal(&material.key).await?,
+        });
+    }
+    Err(busy(arn))
+}
+
+/// Adds to `batch` that `user` (an ARN) uses the caller's certificate, unless it does already. As long
+/// as anybody does, the certificate is renewed and can't be deleted.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`], [`ErrorKind::InvalidArn`]. The commit of the batch fails with
+/// [`ErrorKind::ConcurrentModification`] if the certificate was changed meanwhile.
+pub async fn associate(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Result<()> {
+    let found = find(ctx, arn).await?;
+    uses::associate(&ctx.app.store, batch, found, user).await
+}
+
+/// Adds to `batch` that `user` no longer uses the caller's certificate, if it did.
+///
+/// # Errors
+/// As [`associate`].
+pub async fn release(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Result<()> {
+    let found = find(ctx, arn).await?;
+    uses::release(&ctx.app.store, batch, found, user).await
+}
+
+/// The queue of what is due for certificates.
+pub(crate) const QUEUE: &str = record::QUEUE;
+
+/// The queue of idempotency tokens to forget.
+pub(crate) const TOKEN_QUEUE: &str = token::QUEUE;
+
+/// Does what is due for the certificate of this lease.
+pub(crate) async fn reconcile(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
+    match issue::reconcile(app, lease.id()).await? {
+        Found::Nothing => Ok(Outcome::Finished),
+        Found::Due => Ok(Outcome::Settled),
+        Found::Early(found) => {
+            let mut batch = Batch::new();
+            found.requeue(&mut batch);
+            app.store.commit(batch).await?;
+            Ok(Outcome::Settled)
+        }
+    }
+}
+
+/// Forgets the token of this lease.
+pub(crate) async fn forget_token(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
+    token::forget(&app.store, lease, app.env.now()).await?;
+    Ok(Outcome::Settled)
+}
+
+fn bundle(material: &Material) -> String {
+    let mut bundle = String::new();
+    for part in [&material.certificate, &material.chain]
+        .into_iter()
+        .flatten()
+    {
+        bundle.push_str(part);
+        if !part.ends_with('\n') {
+            bundle.push('\n');
+        }
+    }
+    bundle
+}

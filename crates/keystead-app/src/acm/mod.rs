@@ -1,0 +1,98 @@
+//! Certificate Manager (ACM): certificates with their keys, requested from a private CA or imported,
+//! renewed as they near their end, read out, delivered, and kept from deletion while they are used.
+//!
+//! The rules are `keystead_core::acm`; [`internal`] is what other parts of Keystead may do with
+//! certificates.
+
+mod account;
+mod describe;
+mod import;
+pub mod internal;
+mod issue;
+mod lifecycle;
+mod list;
+mod read;
+mod reading;
+mod record;
+mod request;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod token;
+mod uses;
+
+pub(crate) use account::{get_account_configuration, put_account_configuration};
+pub(crate) use describe::describe_certificate;
+pub(crate) use import::import_certificate;
+pub(crate) use lifecycle::{
+    delete_certificate, renew_certificate, resend_validation_email, update_certificate_options,
+};
+pub(crate) use list::list_certificates;
+pub(crate) use read::{export_certificate, get_certificate};
+pub(crate) use request::request_certificate;
+pub(crate) use tags::{
+    add_tags_to_certificate, list_tags_for_certificate, list_tags_for_resource,
+    remove_tags_from_certificate, tag_resource, untag_resource,
+};
+
+use keystead_core::acm::Certificate;
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_store::Batch;
+use record::Loaded;
+
+use crate::Ctx;
+
+/// The caller's certificate of this ARN.
+async fn find(ctx: &Ctx, arn: &str) -> Result<Loaded> {
+    let id = ctx
+        .own(arn, "acm", "certificate")
+        .map_err(|error| match error.kind {
+            ErrorKind::NotFound => not_found(ctx, arn),
+            _ => error,
+        })?;
+    let found = Loaded::read(&ctx.app.store, &ctx.key(id)).await?;
+    found.ok_or_else(|| not_found(ctx, arn))
+}
+
+/// Applies `how` to the caller's certificate of this ARN and stores it, again if somebody else changed
+/// it meanwhile.
+async fn change(
+    ctx: &Ctx,
+    arn: &str,
+    how: impl Fn(&mut Certificate) -> Result<()> + Send + Sync,
+) -> Result<()> {
+    for _ in 0..CONFLICT_TRIES {
+        let mut found = find(ctx, arn).await?;
+        how(&mut found.certificate)?;
+        let mut batch = Batch::new();
+        found.save(&mut batch);
+        match ctx.app.store.commit(batch).await.map_err(Error::from) {
+            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
+            committed => return committed.map(|_| ()),
+        }
+    }
+    Err(busy(arn))
+}
+
+fn not_found(ctx: &Ctx, arn: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "Could not find certificate {arn} in account {}.",
+            ctx.account()
+        ),
+    )
+}
+
+/// The refusal when somebody else was quicker every time.
+fn busy(arn: &str) -> Error {
+    Error::new(
+        ErrorKind::ConcurrentModification,
+        format!("Certificate {arn} is being changed by others at the same time; try again."),
+    )
+}
+
+/// How often a change is tried again because somebody else changed the certificate meanwhile. The
+/// others are a caller's few calls and one reconciler, so that this many in a row are never lost to
+/// bad luck alone.
+const CONFLICT_TRIES: u32 = 8;

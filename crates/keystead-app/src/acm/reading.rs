@@ -1,0 +1,45 @@
+//! What a parsed certificate says, in ACM's terms.
+
+use jiff::Timestamp;
+use keystead_core::acm::{Facts, KeyAlgorithm, facts};
+use keystead_core::x509::{GeneralName, KeySpec};
+use keystead_crypto::x509::Certificate;
+
+/// What `certificate` says; `None` if ACM has no name for its kind of key, or it is valid at times
+/// beyond the calendar.
+pub(super) fn facts_of(certificate: &Certificate) -> Option<Facts> {
+    let dns_names = certificate
+        .alt_names()
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::Dns(name) => Some(name.clone()),
+            _ => None,
+        });
+    Some(Facts {
+        serial: facts::serial(&certificate.serial),
+        subject: facts::distinguished_name(&certificate.subject),
+        common_name: facts::common_name(&certificate.subject),
+        issuer: facts::issuer_label(&certificate.issuer),
+        dns_names: dns_names.collect(),
+        not_before: Timestamp::from_second(certificate.not_before).ok()?,
+        not_after: Timestamp::from_second(certificate.not_after).ok()?,
+        key_algorithm: key_algorithm(certificate.key_spec?)?,
+        signature_algorithm: certificate
+            .signature_algorithm()
+            .map_or(OTHER_SIGNATURE, |algorithm| algorithm.pca_name())
+            .into(),
+        key_usages: certificate.key_usage().unwrap_or_default().to_vec(),
+        extended_key_usages: certificate
+            .extended_key_usage()
+            .unwrap_or_default()
+            .to_vec(),
+    })
+}
+
+/// ACM's name of a kind of key, if it has one.
+fn key_algorithm(spec: KeySpec) -> Option<KeyAlgorithm> {
+    KeyAlgorithm::from_model_name(spec.pca_name())
+}
+
+/// The member is free text; certificates with other signatures (Ed25519, RSA-PSS) come by import only.
+const OTHER_SIGNATURE: &str = "OTHER";

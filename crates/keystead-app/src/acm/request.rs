@@ -1,0 +1,236 @@
+//! RequestCertificate.
+
+use keystead_core::acm::{
+    Certificate, KeyAlgorithm, Options, Origin, Request, ValidationMethod, names, tags, validation,
+};
+use keystead_core::x509::KeySpec;
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_crypto::digest;
+use keystead_store::{Batch, Expect};
+use keystead_wire::acm as wire;
+
+use super::record::{Loaded, MATERIAL, material_key};
+use super::token::{self, Known};
+use super::{CONFLICT_TRIES, issue};
+use crate::{Ctx, ids, pca};
+
+/// `acm:RequestCertificate`.
+///
+/// The request is stored first, with the key of a private certificate; then, for a private one, the
+/// CA is asked at once, so that the very next DescribeCertificate shows what came of it. Whatever
+/// prevents that, the due-queue goes on from what is stored.
+pub(crate) async fn request_certificate(
+    ctx: &Ctx,
+    input: wire::RequestCertificateRequest,
+) -> Result<wire::RequestCertificateResponse> {
+    let wanted = Wanted::check(ctx, &input).await?;
+    let token = input
+        .idempotency_token
+        .as_deref()
+        .map(|token| wanted.token_key(ctx, token));
+    for _ in 0..CONFLICT_TRIES {
+        let expect = match &token {
+            Some(key) => match answered(ctx, key).await? {
+                Known::Answered(arn) => return Ok(answer(arn)),
+                Known::Unknown(expect) => expect,
+            },
+            None => Expect::Any,
+        };
+        match store_request(ctx, &wanted, token.as_deref().map(|key| (key, expect))).await {
+            // Somebody else used the token in between; look what he got.
+            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
+            stored => {
+                let (key, arn) = stored?;
+                if wanted.spec.is_some() {
+                    issue::at_once(&ctx.app, &key).await;
+                }
+                return Ok(answer(arn));
+            }
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        "Too many requests used this idempotency token at the same time; try again.",
+    ))
+}
+
+/// What a request asks for, checked.
+struct Wanted {
+    names: Vec<String>,
+    key_algorithm: KeyAlgorithm,
+    /// The key to make; `None` for public certificates, whose key is made once they are validated.
+    spec: Option<KeySpec>,
+    options: Options,
+    origin: Origin,
+    tags: tags::CertificateTags,
+}
+
+impl Wanted {
+    async fn check(ctx: &Ctx, input: &wire::RequestCertificateRequest) -> Result<Self> {
+        let alternatives = input
+            .subject_alternative_names
+            .as_deref()
+            .unwrap_or_default();
+        let names = names::requested(&input.domain_name, alternatives)?;
+        let key_algorithm = match input.key_algorithm {
+            Some(asked) => KeyAlgorithm::from_model_name(asked.as_str()),
+            None => Some(KeyAlgorithm::Rsa2048),
+        };
+        let requestable = key_algorithm.and_then(|kind| Some((kind, kind.requestable()?)));
+        let Some((key_algorithm, spec)) = requestable else {
+            return Err(invalid(
+                "The key algorithm can't be requested: expected RSA_2048, EC_prime256v1 or EC_secp384r1; others can be imported.",
+            ));
+        };
+        let mut own_tags = tags::CertificateTags::new();
+        tags::add(&mut own_tags, super::tags::pairs(input.tags.clone()))?;
+        if input.managed_by.is_some() {
+            return Err(invalid(
+                "ManagedBy names a service of AWS that requests certificates for itself; none does here. Leave it out.",
+            ));
+        }
+        let origin = match &input.certificate_authority_arn {
+            Some(arn) => private_origin(ctx, arn).await?,
+            None => public_origin(&names, input)?,
+        };
+        Ok(Self {
+            spec: matches!(origin, Origin::Private { .. }).then_some(spec),
+            names,
+            key_algorithm,
+            options: options(input.options.as_ref()),
+            origin,
+            tags: own_tags,
+        })
+    }
+
+    /// Where an answer to this request with this token is remembered. The same token with another
+    /// request is another request.
+    fn token_key(&self, ctx: &Ctx, token: &str) -> String {
+        let Self {
+            names,
+            key_algorithm,
+            options,
+            origin,
+            tags,
+            spec: _,
+        } = self;
+        // Debug of these types is a stable text: it is only compared within the token's hour.
+        let request = format!("{names:?}{key_algorithm:?}{options:?}{origin:?}{tags:?}");
+        let hash = digest::sha256(request.as_bytes());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        ctx.key(&format!("RequestCertificate/{token}/{hash}"))
+    }
+}
+
+async fn private_origin(ctx: &Ctx, arn: &str) -> Result<Origin> {
+    match pca::internal::must_exist(ctx, arn).await {
+        // API reference, InvalidArnException: the name "does not refer to an existing resource".
+        Err(error) if error.kind == ErrorKind::NotFound => Err(Error::new(
+            ErrorKind::InvalidArn,
+            format!(
+                "Could not find the certificate authority {arn} in account {} and this region.",
+                ctx.account()
+            ),
+        )),
+        // Whether it can issue shows in what becomes of the request (FailureReason).
+        Err(error) if error.kind != ErrorKind::InvalidState => Err(error),
+        _ => Ok(Origin::Private {
+            authority: arn.to_owned(),
+        }),
+    }
+}
+
+fn public_origin(names: &[String], input: &wire::RequestCertificateRequest) -> Result<Origin> {
+    let method = match input.validation_method {
+        Some(wire::ValidationMethod::Dns) => ValidationMethod::Dns,
+        // Recorded answers: without a method, mail it is.
+        Some(wire::ValidationMethod::Email) | None => ValidationMethod::Email,
+        Some(wire::ValidationMethod::Http) => {
+            return Err(invalid(
+                "HTTP validation is for certificates that CloudFront manages: use DNS or EMAIL.",
+            ));
+        }
+    };
+    let options = input.domain_validation_options.iter().flatten();
+    let pairs =
+        options.map(|option| (option.domain_name.clone(), option.validation_domain.clone()));
+    Ok(Origin::Public {
+        method,
+        validation_domains: validation::domains(names, pairs)?,
+    })
+}
+
+fn options(input: Option<&wire::CertificateOptions>) -> Options {
+    use wire::CertificateTransparencyLoggingPreference as Logging;
+    let logging = input.and_then(|options| options.certificate_transparency_logging_preference);
+    Options {
+        transparency_logging: logging != Some(Logging::Disabled),
+        export: input.and_then(|options| options.export) == Some(wire::CertificateExport::Enabled),
+    }
+}
+
+/// The answer to an earlier request with this token, as long as its certificate is there.
+async fn answered(ctx: &Ctx, token_key: &str) -> Result<Known> {
+    let known = token::recall(&ctx.app.store, token_key, ctx.now).await?;
+    if let Known::Answered(arn) = &known {
+        match super::find(ctx, arn).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                return Ok(Known::Unknown(Expect::Any));
+            }
+            found => {
+                found?;
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// Stores the request, its key and what the token is answered with, in one commit; answers the
+/// certificate's record key and ARN.
+async fn store_request(
+    ctx: &Ctx,
+    wanted: &Wanted,
+    token: Option<(&str, Expect)>,
+) -> Result<(String, String)> {
+    let id = ids::uuid()?;
+    let (key, arn) = (
+        ctx.key(&id),
+        ctx.arn("acm", format!("certificate/{id}")).to_string(),
+    );
+    let request = Request {
+        arn: arn.clone(),
+        names: wanted.names.clone(),
+        key_algorithm: wanted.key_algorithm,
+        options: wanted.options,
+        tags: wanted.tags.clone(),
+    };
+    let certificate = Certificate::requested(request, wanted.origin.clone(), ctx.now);
+    let mut batch = Batch::new();
+    let mut wake = certificate.wake();
+    if let Some(spec) = wanted.spec {
+        let material = issue::prepare(&ctx.app, spec).await?;
+        batch.put(
+            MATERIAL,
+            material_key(&key, certificate.last_version),
+            &material,
+            Expect::Absent,
+        );
+        wake = Some(issue::after_this_call(ctx.now));
+    }
+    Loaded::new(key.clone(), certificate).save_and_wake(&mut batch, wake);
+    if let Some((token_key, expect)) = token {
+        token::remember(&mut batch, token_key, arn.clone(), ctx.now, expect);
+    }
+    ctx.app.store.commit(batch).await?;
+    Ok((key, arn))
+}
+
+fn answer(arn: String) -> wire::RequestCertificateResponse {
+    wire::RequestCertificateResponse {
+        certificate_arn: Some(arn),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidParameter, message)
+}

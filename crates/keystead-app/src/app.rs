@@ -1,0 +1,135 @@
+//! The program's parts, opened together.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keystead_core::{AccountId, Error};
+use keystead_crypto::{KeyRing, KeyRingOptions};
+use keystead_store::journal::{Journal, JournalOptions};
+use keystead_store::{Store, StoreOptions};
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::credentials::{self, Credential, RootCredential};
+use crate::cursor::CursorKey;
+use crate::nodes::Deliveries;
+use crate::system_ca::SystemCa;
+use crate::tasks::Nudge;
+use crate::Env;
+
+/// What every use case works with.
+pub struct App {
+    /// What is remembered.
+    pub store: Store,
+    /// What signs.
+    pub keys: Arc<KeyRing>,
+    /// What was done.
+    pub journal: Journal,
+    /// What time it is.
+    pub env: Arc<dyn Env>,
+    /// The account that this installation was made for.
+    pub account: AccountId,
+    /// What the nodes made of what they were sent.
+    pub deliveries: Deliveries,
+    /// Wakes the tasks before their time.
+    pub nudge: Nudge,
+    /// The authority behind Keystead's own certificates.
+    pub system_ca: SystemCa,
+    pub(crate) cursors: CursorKey,
+    pub(crate) known_credentials: Mutex<LruCache<String, Credential>>,
+}
+
+/// How the parts are opened.
+pub struct AppOptions {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the root key lies; `None` for `root.key` in the data directory.
+    pub root_key: Option<PathBuf>,
+    /// The account to make at the first start; later, the one to expect.
+    pub account: Option<AccountId>,
+    /// The root access key to make at the first start; random where `None`.
+    pub root_credential: Option<RootCredential>,
+    /// Whether an answer waits until its audit event is on disk.
+    pub audit_sync: bool,
+    /// Whether a store older than the journal beside it is accepted.
+    pub accept_rollback: bool,
+    /// Where time comes from.
+    pub env: Arc<dyn Env>,
+}
+
+/// Why the parts could not be opened.
+#[derive(Debug)]
+pub struct OpenError(String);
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<keystead_store::OpenError> for OpenError {
+    fn from(error: keystead_store::OpenError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<Error> for OpenError {
+    fn from(error: Error) -> Self {
+        Self(error.message)
+    }
+}
+
+impl App {
+    /// Opens everything; at the first start makes the root key, the account and its root access key.
+    /// Also answers that key, for the client file.
+    pub async fn open(options: AppOptions) -> Result<(Arc<Self>, RootCredential), OpenError> {
+        let mut how = StoreOptions::new(&options.data_dir).accept_rollback(options.accept_rollback);
+        if let Some(path) = &options.root_key {
+            how = how.root_key_file(path);
+        }
+        let store = Store::open(how).await?;
+        let keys = KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
+        let (account, root) =
+            credentials::establish(&store, options.account, options.root_credential).await?;
+        let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
+        let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
+            .sync(options.audit_sync)
+            .opened_at(options.env.now());
+        let journal = Journal::open(journal, &store).await.map_err(|error| OpenError(error.to_string()))?;
+        let cursors = store.root_key().derive("keystead listing cursors").map_err(Error::from)?;
+        let app = Self {
+            cursors: CursorKey(*cursors),
+            store,
+            keys,
+            journal,
+            env: options.env,
+            account,
+            deliveries: Deliveries::default(),
+            nudge: Nudge::default(),
+            system_ca,
+            known_credentials: Mutex::new(LruCache::new(KNOWN_CREDENTIALS)),
+        };
+        Ok((Arc::new(app), root))
+    }
+}
+
+impl App {
+    /// Ends what writes: syncs the journal, and closes the store.
+    pub async fn close(&self) {
+        if let Err(error) = self.journal.close().await {
+            tracing::error!(%error, "the audit journal did not close well; its last events may be missing on disk");
+        }
+        self.store.close().await;
+    }
+}
+
+/// Where the journal lies in the data directory.
+pub const JOURNAL_DIR: &str = "audit";
+
+/// Credentials kept at hand: a few hundred bytes each, so well under a megabyte, and more than the
+/// callers that are active within a minute in any installation we know of.
+const KNOWN_CREDENTIALS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

@@ -1,0 +1,210 @@
+//! The audit event of a call, in CloudTrail's shape (CloudTrail user guide, "CloudTrail record
+//! contents"): who did what, when, from where, with which parameters, and how it ended.
+//!
+//! Values that the model marks sensitive are replaced. Nothing else is left out, so that the
+//! journal answers what was asked; certificates and requests are public. A call that fails
+//! before its signature is verified has no identity and leaves no event: it is counted
+//! (`keystead_refused_total`), so that a flood of nonsense cannot fill the journal.
+
+use jiff::Timestamp;
+use keystead_wire::schema::{Kind, OperationDef, Schema};
+use keystead_wire::value::Value;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+use crate::Ctx;
+
+/// How a call ended.
+pub(crate) enum Ending<'a> {
+    /// With this answer.
+    Answer(&'a Value),
+    /// With this error: code and message as the caller sees them.
+    Refusal(&'a str, &'a str),
+}
+
+/// The parameters of a call as they are written down: JSON, with CloudTrail's lower-case first
+/// letters and without secrets.
+pub(crate) fn shown(value: &Value, schema: &'static Schema) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&Shown { value, schema }).ok()
+}
+
+/// The event of one call.
+pub(crate) fn event(
+    ctx: &Ctx,
+    operation: &OperationDef,
+    parameters: Option<&RawValue>,
+    ending: &Ending<'_>,
+    event_id: &str,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let read_only = is_read_only(operation.name);
+    let (answer, error) = match ending {
+        Ending::Answer(value) => ((!read_only).then_some(*value), None),
+        Ending::Refusal(code, message) => (None, Some((*code, *message))),
+    };
+    serde_json::to_vec(&Event {
+        ctx,
+        operation,
+        parameters,
+        answer,
+        error,
+        event_id,
+        read_only,
+    })
+}
+
+/// AWS's reading operations are recognisable by their verbs.
+fn is_read_only(operation: &str) -> bool {
+    ["Get", "List", "Describe", "Search"].iter().any(|verb| operation.starts_with(verb))
+}
+
+struct Event<'a> {
+    ctx: &'a Ctx,
+    operation: &'a OperationDef,
+    parameters: Option<&'a RawValue>,
+    answer: Option<&'a Value>,
+    error: Option<(&'a str, &'a str)>,
+    event_id: &'a str,
+    read_only: bool,
+}
+
+impl Serialize for Event<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { ctx, operation, .. } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("eventVersion", EVENT_VERSION)?;
+        map.serialize_entry("userIdentity", &Identity(ctx))?;
+        map.serialize_entry("eventTime", &seconds(ctx.now))?;
+        map.serialize_entry("eventSource", &Source(operation.service.signing_name))?;
+        map.serialize_entry("eventName", operation.name)?;
+        map.serialize_entry("awsRegion", ctx.region.as_str())?;
+        match ctx.source_ip {
+            Some(address) => map.serialize_entry("sourceIPAddress", &address)?,
+            None => map.serialize_entry("sourceIPAddress", "local")?,
+        }
+        map.serialize_entry("userAgent", &ctx.user_agent)?;
+        if let Some((code, message)) = self.error {
+            map.serialize_entry("errorCode", code)?;
+            map.serialize_entry("errorMessage", message)?;
+        }
+        map.serialize_entry("requestParameters", &self.parameters)?;
+        map.serialize_entry(
+            "responseElements",
+            &self.answer.map(|value| Shown { value, schema: operation.output }),
+        )?;
+        map.serialize_entry("requestID", &ctx.request_id)?;
+        map.serialize_entry("eventID", self.event_id)?;
+        map.serialize_entry("readOnly", &self.read_only)?;
+        map.serialize_entry("eventType", "AwsApiCall")?;
+        map.serialize_entry("managementEvent", &true)?;
+        map.serialize_entry("recipientAccountId", ctx.principal.account.as_str())?;
+        map.serialize_entry("eventCategory", "Management")?;
+        map.end()
+    }
+}
+
+struct Identity<'a>(&'a Ctx);
+
+impl Serialize for Identity<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let principal = &self.0.principal;
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("type", "Root")?;
+        map.serialize_entry("principalId", &principal.user_id)?;
+        map.serialize_entry("arn", &principal.arn)?;
+        map.serialize_entry("accountId", principal.account.as_str())?;
+        map.serialize_entry("accessKeyId", &principal.access_key_id)?;
+        map.end()
+    }
+}
+
+/// `acm-pca` as `acm-pca.amazonaws.com`.
+struct Source(&'static str);
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}.amazonaws.com", self.0))
+    }
+}
+
+/// A neutral tree as CloudTrail shows it.
+struct Shown<'a> {
+    value: &'a Value,
+    schema: &'static Schema,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.schema.sensitive {
+            return serializer.serialize_str(HIDDEN);
+        }
+        match (self.value, &self.schema.kind) {
+            (Value::Null, _) => serializer.serialize_none(),
+            (Value::Boolean(flag), _) => serializer.serialize_bool(*flag),
+            (Value::Integer(number), _) => serializer.serialize_i64(*number),
+            (Value::Double(number), _) => serializer.serialize_f64(*number),
+            (Value::String(text), _) => serializer.serialize_str(text),
+            (Value::SecretString(_) | Value::SecretBlob(_), _) => serializer.serialize_str(HIDDEN),
+            (Value::Blob(bytes), _) => blob(bytes, serializer),
+            (Value::Timestamp(at), _) => serializer.collect_str(&seconds(*at)),
+            (Value::List(items), Kind::List { member, .. }) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                for value in items {
+                    list.serialize_element(&Shown { value, schema: member })?;
+                }
+                list.end()
+            }
+            (Value::Map(entries), Kind::Map { value: schema, .. }) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, &Shown { value, schema })?;
+                }
+                map.end()
+            }
+            (Value::Structure(slots), _) => {
+                let mut map = serializer.serialize_map(None)?;
+                for (member, slot) in self.schema.members().iter().zip(slots) {
+                    if let Some(value) = slot {
+                        let shown = Shown { value, schema: member.schema };
+                        map.serialize_entry(&LowerFirst(member.name), &shown)?;
+                    }
+                }
+                map.end()
+            }
+            (Value::List(_) | Value::Map(_), _) => serializer.serialize_none(),
+        }
+    }
+}
+
+/// PEM text as it is; other bytes by their number, since a reader can do nothing with them.
+fn blob<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.starts_with("-----BEGIN ") => serializer.serialize_str(text),
+        _ => serializer.collect_str(&format_args!("{} bytes", bytes.len())),
+    }
+}
+
+/// `CertificateArn` as `certificateArn`.
+struct LowerFirst(&'static str);
+
+impl Serialize for LowerFirst {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut letters = self.0.chars();
+        match letters.next() {
+            Some(first) => {
+                serializer.collect_str(&format_args!("{}{}", first.to_ascii_lowercase(), letters.as_str()))
+            }
+            None => serializer.serialize_str(""),
+        }
+    }
+}
+
+/// ISO 8601 in whole seconds, as CloudTrail writes times.
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The record version whose fields these are.
+const EVENT_VERSION: &str = "1.11";
+
+/// CloudTrail's own words for a value that it does not show.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";

@@ -1,0 +1,96 @@
+//! Who asks, from where, when: the first argument of everything that touches data.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
+
+use crate::App;
+
+/// The context of one call.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The program's parts.
+    pub app: Arc<App>,
+    /// Who asks; verified by signature.
+    pub principal: Principal,
+    /// The region of the signature's scope.
+    pub region: Region,
+    /// Names this call in the answer, the log and the audit event.
+    pub request_id: String,
+    /// The caller's address; `None` on a Unix socket.
+    pub source_ip: Option<std::net::IpAddr>,
+    /// What the caller calls itself (the User-Agent header, cut to a bounded length).
+    pub user_agent: String,
+    /// When the call was received; the same instant for everything the call does.
+    pub now: Timestamp,
+}
+
+/// A verified identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its ARN, for instance `arn:aws:iam::000000000000:root`.
+    pub arn: String,
+    /// Its unique id (for the root user: the account number).
+    pub user_id: String,
+    /// The access key that signed.
+    pub access_key_id: String,
+}
+
+impl Ctx {
+    /// The account of the caller.
+    pub fn account(&self) -> &AccountId {
+        &self.principal.account
+    }
+
+    /// The prefix of every record of the caller's account and region: `account/region/`.
+    pub fn prefix(&self) -> String {
+        format!("{}/{}/", self.principal.account, self.region)
+    }
+
+    /// The record key of `id` in the caller's account and region.
+    pub fn key(&self, id: &str) -> String {
+        format!("{}/{}/{id}", self.principal.account, self.region)
+    }
+
+    /// A name of a resource in the caller's account and region.
+    pub fn arn(&self, service: &str, resource: impl Into<String>) -> Arn {
+        Arn::new(service, &self.region, &self.principal.account, resource)
+    }
+
+    /// Parses an ARN of `service` and checks that it lies in the caller's region; answers the
+    /// resource part behind `kind/` (for instance the id behind `certificate/`).
+    ///
+    /// A name of another service or kind is [`ErrorKind::InvalidArn`]. A name of another account or
+    /// region is [`ErrorKind::NotFound`], as for a resource that was never there: nothing about
+    /// other accounts shows.
+    pub fn own<'a>(&self, text: &'a str, service: &str, kind: &str) -> Result<&'a str> {
+        let arn = Arn::parse(text)?;
+        let id = text
+            .splitn(6, ':')
+            .nth(5)
+            .and_then(|resource| resource.strip_prefix(kind))
+            .and_then(|rest| rest.strip_prefix('/'))
+            .filter(|id| !id.is_empty() && arn.service == service)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidArn,
+                    format!("The ARN '{text}' is not valid: expected arn:aws:{service}:region:account:{kind}/id."),
+                )
+            })?;
+        if arn.account != self.principal.account.as_str() || arn.region != self.region.as_str() {
+            return Err(not_found(text, &self.principal.account));
+        }
+        Ok(id)
+    }
+}
+
+/// The refusal for a resource that is not there, or not the caller's.
+pub(crate) fn not_found(arn: &str, account: &AccountId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("Could not find {arn} in account {account} and the region of the request."),
+    )
+}

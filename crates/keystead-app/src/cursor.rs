@@ -1,0 +1,54 @@
+//! Tokens of paged listings: opaque to the caller, authenticated, bound to one listing.
+//!
+//! A token carries the key after which the next page starts. It is bound to its scope (account,
+//! region, operation), so that a token altered or carried to another listing is refused and never
+//! reveals or skips anything.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_crypto::digest;
+
+use crate::Ctx;
+
+/// The key that authenticates tokens; kept sealed in the store, so that tokens outlive a restart.
+#[derive(Clone)]
+pub(crate) struct CursorKey(pub(crate) [u8; 32]);
+
+/// The token for the page after `last`, in the listing `scope` (the operation's name, and whatever
+/// filter changes what the listing holds).
+pub(crate) fn token(ctx: &Ctx, scope: &str, last: &str) -> String {
+    let mut bytes = mac(ctx, scope, last);
+    bytes.extend_from_slice(last.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The key after which the page of `token` starts; refuses with [`ErrorKind::InvalidNextToken`].
+pub(crate) fn resume(ctx: &Ctx, scope: &str, token: &str) -> Result<String> {
+    let refused = || {
+        Error::new(
+            ErrorKind::InvalidNextToken,
+            "The NextToken is not valid: use the value of the previous answer to the same listing, unchanged.",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refused())?;
+    let (tag, last) = bytes.split_at_checked(TAG_BYTES).ok_or_else(refused)?;
+    let last = std::str::from_utf8(last).map_err(|_| refused())?;
+    if digest::constant_time_eq(tag, &mac(ctx, scope, last)) {
+        Ok(last.to_owned())
+    } else {
+        Err(refused())
+    }
+}
+
+fn mac(ctx: &Ctx, scope: &str, last: &str) -> Vec<u8> {
+    // Neither accounts, regions nor operation names contain a line feed, so the parts can't run
+    // into one another.
+    let text = format!("{}\n{}\n{scope}\n{last}", ctx.principal.account, ctx.region);
+    let mut tag = digest::hmac_sha256(&ctx.app.cursors.0, text.as_bytes()).to_vec();
+    tag.truncate(TAG_BYTES);
+    tag
+}
+
+/// 128 bits: out of reach for guessing (NIST SP 800-107 section 5.3.3 allows truncation).
+const TAG_BYTES: usize = 16;

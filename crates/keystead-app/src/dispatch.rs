@@ -1,0 +1,176 @@
+//! From an operation's name to its use case: the table of what is served, and the one way in.
+//!
+//! [`call`] runs the use case and writes the audit event before the answer leaves
+//! (`docs/adding-an-operation.md`: a new operation is one line of [`handler`]).
+
+use std::pin::Pin;
+
+use keystead_core::{Error, ErrorKind};
+use keystead_wire::error::ErrorAnswer;
+use keystead_wire::schema::OperationDef;
+use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
+use keystead_wire::value::Value;
+use keystead_wire::{acm as acm_wire, acm_pca as pca_wire, keystead as nodes_wire, sts as sts_wire};
+
+use crate::audit::{self, Ending};
+use crate::{Ctx, acm, fault, nodes, pca, sts};
+
+/// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
+/// against the model.
+///
+/// Every way to end is written to the journal first; when that can't be done the call is refused,
+/// though what it did stays done, as the answer says.
+pub async fn call(ctx: &Ctx, operation: &'static OperationDef, input: Value) -> Result<Value, ErrorAnswer> {
+    let Some(handler) = handler(operation.service.signing_name, operation.name) else {
+        return Err(ErrorAnswer::unknown_operation(
+            400,
+            format!("{} is not served by this version of Keystead; docs/coverage.md lists what is.", operation.name),
+        ));
+    };
+    let parameters = audit::shown(&input, operation.input);
+    let outcome = handler(ctx, input).await.map_err(|error| answer(ctx, operation, &error));
+    let ending = match &outcome {
+        Ok(value) => Ending::Answer(value),
+        Err(refusal) => Ending::Refusal(refusal.code, &refusal.message),
+    };
+    record(ctx, operation, parameters.as_deref(), &ending)
+        .await
+        .map_err(|error| answer(ctx, operation, &error))?;
+    outcome
+}
+
+async fn record(
+    ctx: &Ctx,
+    operation: &'static OperationDef,
+    parameters: Option<&serde_json::value::RawValue>,
+    ending: &Ending<'_>,
+) -> Result<(), Error> {
+    let id = crate::ids::uuid()?;
+    let event = audit::event(ctx, operation, parameters, ending, &id)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write an audit event: {error}")))?;
+    ctx.app.journal.append(event).await.map_err(|error| {
+        tracing::error!(request_id = ctx.request_id, %error, "the audit journal refuses events; calls are refused until it takes them");
+        Error::new(
+            ErrorKind::Unavailable,
+            "The call could not be recorded in the audit journal, so its answer is withheld; the server's operator must make room or repair the journal.",
+        )
+    })
+}
+
+/// The refusal as the caller sees it; what concerns the operator alone goes to the log.
+fn answer(ctx: &Ctx, operation: &'static OperationDef, error: &Error) -> ErrorAnswer {
+    if error.kind == ErrorKind::Internal {
+        tracing::error!(
+            request_id = ctx.request_id,
+            operation = operation.name,
+            error = error.message,
+            "a call failed inside the server"
+        );
+    }
+    fault::answer(operation, error)
+}
+
+type Handler = for<'a> fn(&'a Ctx, Value) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'a>>;
+
+/// Operations with their use cases, a line each; the compiler checks that the types belong together.
+macro_rules! table {
+    ($($service:literal: { $($operation:path => $use_case:path,)* })*) => {
+        /// The use case of a served operation.
+        fn handler(service: &str, name: &str) -> Option<Handler> {
+            match service {
+                $($service => {
+                    $(if name == <$operation as Operation>::NAME {
+                        return Some(|ctx, input| Box::pin(async move {
+                            let input = <$operation as Operation>::Input::from_value(input).map_err(misfit)?;
+                            let output: <$operation as Operation>::Output = $use_case(ctx, input).await?;
+                            Ok(output.into_value())
+                        }));
+                    })*
+                    None
+                })*
+                _ => None,
+            }
+        }
+
+        /// Every (signing name, operation) of the table.
+        pub fn served() -> Vec<(&'static str, &'static str)> {
+            vec![$($(($service, <$operation as Operation>::NAME),)*)*]
+        }
+    };
+}
+
+table! {
+    "sts": {
+        sts_wire::GetCallerIdentity => sts::get_caller_identity,
+    }
+    "keystead": {
+        nodes_wire::RegisterNode => nodes::register_node,
+        nodes_wire::DescribeNode => nodes::describe_node,
+        nodes_wire::ListNodes => nodes::list_nodes,
+        nodes_wire::DeregisterNode => nodes::deregister_node,
+    }
+    "acm-pca": {
+        pca_wire::CreateCertificateAuthority => pca::create_certificate_authority,
+        pca_wire::DescribeCertificateAuthority => pca::describe_certificate_authority,
+        pca_wire::ListCertificateAuthorities => pca::list_certificate_authorities,
+        pca_wire::UpdateCertificateAuthority => pca::update_certificate_authority,
+        pca_wire::DeleteCertificateAuthority => pca::delete_certificate_authority,
+        pca_wire::RestoreCertificateAuthority => pca::restore_certificate_authority,
+        pca_wire::GetCertificateAuthorityCsr => pca::get_certificate_authority_csr,
+        pca_wire::IssueCertificate => pca::issue_certificate,
+        pca_wire::GetCertificate => pca::get_certificate,
+        pca_wire::ImportCertificateAuthorityCertificate => pca::import_certificate_authority_certificate,
+        pca_wire::GetCertificateAuthorityCertificate => pca::get_certificate_authority_certificate,
+        pca_wire::RevokeCertificate => pca::revoke_certificate,
+        pca_wire::CreatePermission => pca::create_permission,
+        pca_wire::ListPermissions => pca::list_permissions,
+        pca_wire::DeletePermission => pca::delete_permission,
+        pca_wire::TagCertificateAuthority => pca::tag_certificate_authority,
+        pca_wire::UntagCertificateAuthority => pca::untag_certificate_authority,
+        pca_wire::ListTags => pca::list_tags,
+        pca_wire::GetPolicy => pca::get_policy,
+        pca_wire::PutPolicy => pca::put_policy,
+        pca_wire::DeletePolicy => pca::delete_policy,
+    }
+    "acm": {
+        acm_wire::RequestCertificate => acm::request_certificate,
+        acm_wire::DescribeCertificate => acm::describe_certificate,
+        acm_wire::GetCertificate => acm::get_certificate,
+        acm_wire::ListCertificates => acm::list_certificates,
+        acm_wire::ExportCertificate => acm::export_certificate,
+        acm_wire::ImportCertificate => acm::import_certificate,
+        acm_wire::DeleteCertificate => acm::delete_certificate,
+        acm_wire::RenewCertificate => acm::renew_certificate,
+        acm_wire::AddTagsToCertificate => acm::add_tags_to_certificate,
+        acm_wire::RemoveTagsFromCertificate => acm::remove_tags_from_certificate,
+        acm_wire::ListTagsForCertificate => acm::list_tags_for_certificate,
+        acm_wire::TagResource => acm::tag_resource,
+        acm_wire::UntagResource => acm::untag_resource,
+        acm_wire::ListTagsForResource => acm::list_tags_for_resource,
+        acm_wire::UpdateCertificateOptions => acm::update_certificate_options,
+        acm_wire::GetAccountConfiguration => acm::get_account_configuration,
+        acm_wire::PutAccountConfiguration => acm::put_account_configuration,
+        acm_wire::ResendValidationEmail => acm::resend_validation_email,
+    }
+}
+
+fn misfit(error: keystead_wire::shape::ShapeError) -> Error {
+    Error::new(ErrorKind::Internal, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    /// An operation of the models that is generated but has no use case would answer "not served"
+    /// while the coverage page says otherwise.
+    #[test]
+    fn every_generated_operation_has_a_use_case() {
+        let mut generated: Vec<_> = keystead_wire::services()
+            .iter()
+            .flat_map(|service| service.operations.iter().map(|op| (service.signing_name, op.name)))
+            .collect();
+        let mut served = super::served();
+        generated.sort_unstable();
+        served.sort_unstable();
+        assert_eq!(served, generated);
+    }
+}

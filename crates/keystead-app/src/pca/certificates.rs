@@ -1,0 +1,261 @@
+//! Certificates: issued, fetched, revoked.
+
+use keystead_core::pca::{Command, Revocation, Serial, Template};
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_crypto::x509::Csr;
+use keystead_store::{Batch, Expect, StoreError, Stored};
+use keystead_wire::acm_pca as wire;
+
+use super::authorities::{ATTEMPTS, authority, contended};
+use super::issue::{Order, complete, intend, malformed_csr, prepare};
+use super::record::{Authority, CERTIFICATES, Issued, Progress, own_certificate};
+use super::token::{self, Known, TOKEN_LIFETIME, Token};
+use super::{convert, passthrough, text};
+use crate::Ctx;
+
+/// IssueCertificate.
+pub async fn issue_certificate(
+    ctx: &Ctx,
+    input: wire::IssueCertificateRequest,
+) -> Result<wire::IssueCertificateResponse> {
+    let token = match look_up(ctx, &input).await? {
+        None => None,
+        Some(Known::Done(arn)) => {
+            return Ok(wire::IssueCertificateResponse {
+                certificate_arn: Some(arn),
+            });
+        }
+        Some(Known::New(token)) => Some(token),
+    };
+    let arn = input.certificate_authority_arn.clone();
+    let mut found = authority(ctx, &arn).await?;
+    // Before the request is read: what can't issue has no opinion of it.
+    let template = input
+        .template_arn
+        .as_deref()
+        .map_or(Ok(Template::DEFAULT), Template::parse)?;
+    let command = if template.is_root() {
+        Command::IssueOwn
+    } else {
+        Command::Issue
+    };
+    found.value.ca.check(command, ctx.now)?;
+    let csr = Csr::parse(&input.csr).map_err(malformed_csr)?;
+    csr.verify().map_err(malformed_csr)?;
+    let api = input.api_passthrough.map(passthrough::read).transpose()?;
+    let signature = convert::signature(input.signing_algorithm)?;
+    for _ in 0..ATTEMPTS {
+        let order = Order {
+            template,
+            subject_der: &csr.subject_der,
+            extensions: &csr.extensions,
+            spki_der: &csr.spki_der,
+            api: api.clone(),
+            signature,
+            validity: convert::validity(&input.validity),
+            not_before: input.validity_not_before.as_ref().map(convert::validity),
+        };
+        if let Some(arn) = issue(ctx, &found, order, token.as_ref()).await? {
+            return Ok(wire::IssueCertificateResponse {
+                certificate_arn: Some(arn),
+            });
+        }
+        found = authority(ctx, &arn).await?;
+    }
+    Err(contended(&arn))
+}
+
+async fn look_up(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<Known>> {
+    let Some(token) = &input.idempotency_token else {
+        return Ok(None);
+    };
+    // The bytes of the request do not show in its text.
+    let asked = format!("{input:?}");
+    let parts = [
+        b"IssueCertificate".as_slice(),
+        token.as_bytes(),
+        asked.as_bytes(),
+        &input.csr,
+    ];
+    let known = token::look_up(
+        &ctx.app.store,
+        &ctx.prefix(),
+        &parts,
+        TOKEN_LIFETIME,
+        ctx.now,
+    )
+    .await?;
+    Ok(Some(known))
+}
+
+/// Issues one certificate; `None` if the authority changed meanwhile.
+///
+/// Once the certificate is intended it will be issued, so that a key ring that is too busy just now
+/// is no failure: the answer names the certificate, and the task completes it (AWS too answers before
+/// the certificate can be fetched).
+async fn issue(
+    ctx: &Ctx,
+    found: &Stored<Authority>,
+    order: Order<'_>,
+    token: Option<&Token>,
+) -> Result<Option<String>> {
+    let prepared = prepare(&found.value, order, ctx.now)?;
+    let intent = match intend(&ctx.app.store, found, prepared, token, ctx.now).await {
+        Ok(intent) => intent,
+        Err(StoreError::Conflict { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let arn = format!(
+        "{}/certificate/{}",
+        found.value.ca.arn(),
+        intent.serial.hex()
+    );
+    match complete(&ctx.app, &found.value, intent).await {
+        Ok(_) => Ok(Some(arn)),
+        Err(error) if error.kind == ErrorKind::Unavailable => {
+            tracing::warn!(certificate = arn, %error, "a certificate is completed later");
+            Ok(Some(arn))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// GetCertificate. Revoked and expired certificates are shown like others (model).
+pub async fn get_certificate(
+    ctx: &Ctx,
+    input: wire::GetCertificateRequest,
+) -> Result<wire::GetCertificateResponse> {
+    let authority_arn = &input.certificate_authority_arn;
+    let serial = input
+        .certificate_arn
+        .strip_prefix(authority_arn.as_str())
+        .and_then(|rest| rest.strip_prefix("/certificate/"))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArn,
+                format!(
+                    "The ARN '{}' is not that of a certificate of {authority_arn}.",
+                    input.certificate_arn
+                ),
+            )
+        })?;
+    let found = authority(ctx, authority_arn).await?;
+    found.value.ca.check(Command::GetCertificate, ctx.now)?;
+    let missing = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find certificate {}.", input.certificate_arn),
+        )
+    };
+    let serial = Serial::parse(serial)
+        .filter(|parsed| parsed.hex() == serial)
+        .ok_or_else(missing)?;
+    let key = format!("{}/{}", found.key, serial.hex());
+    let issued = ctx
+        .app
+        .store
+        .get::<Issued>(CERTIFICATES, &key)
+        .await?
+        .ok_or_else(missing)?
+        .value;
+    let Progress::Signed { certificate } = issued.progress else {
+        return Err(in_progress(&input.certificate_arn));
+    };
+    let chain = match &issued.issuer {
+        None => None,
+        Some(fingerprint) => {
+            let own = own_certificate(&ctx.app.store, &found.key, fingerprint).await?;
+            Some(text::path(&own))
+        }
+    };
+    Ok(wire::GetCertificateResponse {
+        certificate: Some(text::certificate(&certificate)),
+        certificate_chain: chain,
+    })
+}
+
+/// RevokeCertificate: one small record changes, however many are revoked. Lists and OCSP answers are
+/// not published yet (docs/divergences.md).
+pub async fn revoke_certificate(
+    ctx: &Ctx,
+    input: wire::RevokeCertificateRequest,
+) -> Result<wire::RevokeCertificateResponse> {
+    let arn = &input.certificate_authority_arn;
+    let found = authority(ctx, arn).await?;
+    found.value.ca.check(Command::Revoke, ctx.now)?;
+    let text = &input.certificate_serial;
+    let serial = Serial::parse(text).ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidRequest,
+            format!(
+                "The certificate serial '{}' is not a hexadecimal number.",
+                text.escape_debug()
+            ),
+        )
+    })?;
+    let key = format!("{}/{}", found.key, serial.hex());
+    for _ in 0..ATTEMPTS {
+        let issued = ctx
+            .app
+            .store
+            .get::<Issued>(CERTIFICATES, &key)
+            .await?
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!(
+                        "Could not find a certificate with serial {} of {arn}.",
+                        serial.colons()
+                    ),
+                )
+            })?;
+        let mut record = issued.value;
+        check_revocable(&record, &serial)?;
+        record.revocation = Some(Revocation {
+            at: ctx.now,
+            reason: convert::reason(input.revocation_reason),
+        });
+        let mut batch = Batch::new();
+        batch.put(
+            CERTIFICATES,
+            key.as_str(),
+            &record,
+            Expect::Version(issued.version),
+        );
+        match ctx.app.store.commit(batch).await {
+            Ok(_) => return Ok(wire::RevokeCertificateResponse),
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended(arn))
+}
+
+fn check_revocable(record: &Issued, serial: &Serial) -> Result<()> {
+    if record.revocation.is_some() {
+        return Err(Error::new(
+            ErrorKind::RequestAlreadyProcessed,
+            format!(
+                "The certificate with serial {} is already revoked.",
+                serial.colons()
+            ),
+        ));
+    }
+    if matches!(record.progress, Progress::Intended { .. }) {
+        return Err(in_progress(&serial.colons()));
+    }
+    if record.issuer.is_none() {
+        return Err(Error::new(
+            ErrorKind::InvalidRequest,
+            "You cannot revoke a root CA self-signed certificate; delete the certificate authority instead.",
+        ));
+    }
+    Ok(())
+}
+
+fn in_progress(which: &str) -> Error {
+    Error::new(
+        ErrorKind::RequestInProgress,
+        format!("The certificate {which} is being issued; try again in a moment."),
+    )
+}

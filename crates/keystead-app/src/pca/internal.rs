@@ -1,0 +1,274 @@
+//! What other parts of Keystead use of private CAs. Certificate Manager issues under the permissions
+//! that an authority granted it, through the same steps as every other issuance; delivery shows what
+//! to trust.
+
+use jiff::SignedDuration;
+use keystead_core::pca::{Action, Serial, Template, Validity, ValidityUnit};
+use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
+use keystead_crypto::x509;
+use keystead_store::{Collection, StoreError, Stored};
+
+use super::authorities::{ATTEMPTS, authority, contended};
+use super::issue::{Order, complete, intend, prepare, sign_and_store};
+use super::record::{
+    self, Authority, CERTIFICATES, Issued, Progress, authority_key, load, own_certificate,
+};
+use super::text;
+use super::token::{self, Known};
+use crate::{App, Ctx};
+
+/// A certificate that Certificate Manager wants.
+#[derive(Clone, Debug)]
+pub struct AcmRequest {
+    /// Whose certificate it is.
+    pub subject: Name,
+    /// Its alternative names.
+    pub sans: Vec<GeneralName>,
+    /// DER of the key to certify.
+    pub spki_der: Vec<u8>,
+    /// For how many days from now.
+    pub validity_days: i64,
+    /// Whether the authority must have granted Certificate Manager to issue: it renews on its own
+    /// account, while a first request is made with the rights of whoever calls (AWS's Terraform
+    /// provider, acceptance test `privateCertificate_noRenewalPermission`).
+    pub needs_grant: bool,
+    /// The same token with the same request has the same certificate, for [`ACM_TOKEN_LIFETIME`]: who
+    /// crashed before the answer asks again with it.
+    pub idempotency_token: String,
+}
+
+/// A certificate that a private CA issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// The certificate, PEM, without a line feed at the end.
+    pub pem: String,
+    /// The issuing authority's certificate and those above it, the root last, PEM, without a line
+    /// feed at the end.
+    pub chain_pem: String,
+    /// The serial number: octets in hexadecimal, between colons.
+    pub serial: String,
+    /// First second of its validity (Unix time).
+    pub not_before: i64,
+    /// Last second of its validity (Unix time).
+    pub not_after: i64,
+}
+
+/// Issues a certificate for `account` from the private CA `ca_arn`, by the template
+/// EndEntityCertificate/V1.
+///
+/// Kinds of refusal, with ACM's failure reasons (ACM user guide, "Private certificate exception
+/// handling"): [`ErrorKind::AccessDenied`] (PCA_ACCESS_DENIED: a grant is needed, and the authority did
+/// not grant IssueCertificate and GetCertificate to acm.amazonaws.com), [`ErrorKind::InvalidArn`]
+/// (PCA_INVALID_ARN), [`ErrorKind::NotFound`] (PCA_RESOURCE_NOT_FOUND), [`ErrorKind::InvalidState`]
+/// (PCA_INVALID_STATE), [`ErrorKind::Validation`] (PCA_INVALID_DURATION: it would outlive the
+/// authority), [`ErrorKind::InvalidArgs`] and [`ErrorKind::MalformedCsr`] (PCA_INVALID_ARGS: a name
+/// that no certificate may hold), [`ErrorKind::Unavailable`] and
+/// [`ErrorKind::ConcurrentModification`] (worth another try).
+pub async fn issue_for_acm(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    ca_arn: &str,
+    request: &AcmRequest,
+) -> Result<IssuedCertificate> {
+    let now = app.env.now();
+    let subject_der = x509::encode_name(&request.subject).map_err(|fault| {
+        Error::new(
+            ErrorKind::InvalidArgs,
+            format!("The subject is not valid: {fault}."),
+        )
+    })?;
+    let mut extensions = Vec::new();
+    if !request.sans.is_empty() {
+        extensions.push(Extension {
+            oid: Oid::new("2.5.29.17"),
+            critical: false,
+            value: ExtensionValue::SubjectAltName(request.sans.clone()),
+        });
+    }
+    let asked = format!("{request:?}");
+    let parts = [
+        b"acm".as_slice(),
+        ca_arn.as_bytes(),
+        request.idempotency_token.as_bytes(),
+        asked.as_bytes(),
+    ];
+    for _ in 0..ATTEMPTS {
+        let found = match request.needs_grant {
+            true => granted(app, account, region, ca_arn).await?,
+            false => owned(app, account, region, ca_arn).await?,
+        };
+        let prefix = format!("{account}/{region}/");
+        let token =
+            match token::look_up(&app.store, &prefix, &parts, ACM_TOKEN_LIFETIME, now).await? {
+                Known::Done(arn) => return resume(app, &found, &arn).await,
+                Known::New(token) => token,
+            };
+        let order = Order {
+            template: Template::DEFAULT,
+            subject_der: &subject_der,
+            extensions: &extensions,
+            spki_der: &request.spki_der,
+            api: None,
+            signature: found.value.ca.signing_algorithm,
+            validity: Validity {
+                value: request.validity_days,
+                unit: ValidityUnit::Days,
+            },
+            not_before: None,
+        };
+        let prepared = prepare(&found.value, order, now)?;
+        match intend(&app.store, &found, prepared, Some(&token), now).await {
+            Ok(intent) => {
+                let serial = intent.serial;
+                complete(app, &found.value, intent).await?;
+                return fetch(app, &found, &serial).await;
+            }
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended(ca_arn))
+}
+
+/// Private CAs, for whoever follows the change feed: a change of the record with the key
+/// `account/region/id` may mean that [`trust`] has a new version.
+pub const AUTHORITIES: Collection = record::AUTHORITIES;
+
+/// What peers must trust to trust what a private CA issues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Grows with every change of the authority, also one that leaves the certificates as they are.
+    pub version: u64,
+    /// The authority's certificate and those above it, the root last, PEM, without a line feed at the
+    /// end.
+    pub pem: String,
+}
+
+/// What peers must trust to trust what the private CA `ca_arn` issues.
+///
+/// Refuses with [`ErrorKind::InvalidArn`], [`ErrorKind::NotFound`], and [`ErrorKind::InvalidState`]
+/// where there is no certificate yet.
+pub async fn trust(app: &App, account: &AccountId, region: &Region, ca_arn: &str) -> Result<Trust> {
+    let found = owned(app, account, region, ca_arn).await?;
+    let own = own_certificate(
+        &app.store,
+        &found.key,
+        &found.value.ca.working_under()?.fingerprint,
+    )
+    .await?;
+    Ok(Trust {
+        version: found.version.0,
+        pem: text::path(&own),
+    })
+}
+
+/// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
+/// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`].
+pub async fn must_exist(ctx: &Ctx, ca_arn: &str) -> Result<()> {
+    authority(ctx, ca_arn).await.map(|_| ())
+}
+
+/// The certificate of a token that was used before, completed if it was left halfway.
+async fn resume(app: &App, found: &Stored<Authority>, arn: &str) -> Result<IssuedCertificate> {
+    let serial = arn.rsplit('/').next().and_then(Serial::parse);
+    let serial = serial
+        .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{arn} names no certificate")))?;
+    let record = issued(app, found, &serial).await?;
+    if matches!(record.value.progress, Progress::Intended { .. }) {
+        sign_and_store(app, &found.value, record, keystead_store::Batch::new()).await?;
+    }
+    fetch(app, found, &serial).await
+}
+
+async fn fetch(app: &App, found: &Stored<Authority>, serial: &Serial) -> Result<IssuedCertificate> {
+    let record = issued(app, found, serial).await?.value;
+    let (Progress::Signed { certificate }, Some(fingerprint)) = (&record.progress, &record.issuer)
+    else {
+        return Err(Error::new(
+            ErrorKind::RequestInProgress,
+            "The certificate is being issued; try again in a moment.",
+        ));
+    };
+    let own = own_certificate(&app.store, &found.key, fingerprint).await?;
+    Ok(IssuedCertificate {
+        pem: text::certificate(certificate),
+        chain_pem: text::path(&own),
+        serial: serial.colons(),
+        not_before: record.not_before,
+        not_after: record.not_after,
+    })
+}
+
+async fn issued(app: &App, found: &Stored<Authority>, serial: &Serial) -> Result<Stored<Issued>> {
+    let key = format!("{}/{}", found.key, serial.hex());
+    app.store
+        .get::<Issued>(CERTIFICATES, &key)
+        .await?
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("Could not find certificate {key}."),
+            )
+        })
+}
+
+/// The authority, if it lets Certificate Manager issue and fetch for `account`.
+async fn granted(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    arn: &str,
+) -> Result<Stored<Authority>> {
+    let found = owned(app, account, region, arn).await?;
+    let needed = [Action::IssueCertificate, Action::GetCertificate];
+    if needed
+        .iter()
+        .all(|action| found.value.ca.acm_may(*action, account))
+    {
+        return Ok(found);
+    }
+    Err(Error::new(
+        ErrorKind::AccessDenied,
+        format!(
+            "The certificate authority {arn} has not granted ACM the permissions IssueCertificate and GetCertificate; \
+             grant them to acm.amazonaws.com with CreatePermission."
+        ),
+    ))
+}
+
+async fn owned(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    arn: &str,
+) -> Result<Stored<Authority>> {
+    let parsed = Arn::parse(arn)?;
+    let id = parsed
+        .resource
+        .strip_prefix("certificate-authority/")
+        .filter(|id| parsed.service == "acm-pca" && !id.contains('/'))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArn,
+                format!("The ARN '{arn}' is not that of a private CA."),
+            )
+        })?;
+    if parsed.account != account.as_str() || parsed.region != region.as_str() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find Certificate Authority {arn}."),
+        ));
+    }
+    load(
+        &app.store,
+        &authority_key(account, region, id),
+        arn,
+        app.env.now(),
+    )
+    .await
+}
+
+/// Longer than a server may be down before what it left halfway is no longer wanted.
+pub const ACM_TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -1,0 +1,95 @@
+//! Private CA (ACM-PCA): the use cases, one function an operation.
+//!
+//! An authority is one record with its key; each certificate that it issues is one record; both are
+//! read by key, so that no operation but a listing costs more as more is stored. What the operations
+//! decide is in `keystead_core::pca`; what they sign is judged by `keystead_core::lint`.
+
+mod authorities;
+mod certificates;
+mod convert;
+pub mod internal;
+mod issue;
+mod own_certificate;
+mod passthrough;
+mod purge;
+mod record;
+mod sharing;
+mod text;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use authorities::{
+    create_certificate_authority, delete_certificate_authority, describe_certificate_authority,
+    get_certificate_authority_csr, list_certificate_authorities, restore_certificate_authority,
+    update_certificate_authority,
+};
+pub use certificates::{get_certificate, issue_certificate, revoke_certificate};
+pub use own_certificate::{
+    get_certificate_authority_certificate, import_certificate_authority_certificate,
+};
+pub use sharing::{
+    create_permission, delete_permission, delete_policy, get_policy, list_permissions, list_tags,
+    put_policy, tag_certificate_authority, untag_certificate_authority,
+};
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keystead_core::Result;
+use keystead_store::{Batch, Lease};
+
+use crate::App;
+
+pub(crate) use authorities::PURGE_QUEUE;
+pub(crate) use issue::ISSUE_QUEUE;
+pub(crate) use token::TOKEN_QUEUE;
+
+/// Completes the certificate that this item of [`ISSUE_QUEUE`] names, if it was only intended.
+/// Answers whether the item was settled together with the outcome.
+pub(crate) async fn complete_intent(app: &App, lease: &Lease) -> Result<bool> {
+    let Some(record) = app
+        .store
+        .get::<record::Issued>(record::CERTIFICATES, lease.id())
+        .await?
+    else {
+        return Ok(false);
+    };
+    if matches!(record.value.progress, record::Progress::Signed { .. }) {
+        return Ok(false);
+    }
+    let key = lease
+        .id()
+        .rsplit_once('/')
+        .map_or("", |(authority, _)| authority);
+    let Some(authority) = app
+        .store
+        .get::<record::Authority>(record::AUTHORITIES, key)
+        .await?
+    else {
+        // Purged meanwhile: there is no key to sign with.
+        return Ok(false);
+    };
+    let mut batch = Batch::new();
+    batch.finish(lease);
+    issue::sign_and_store(app, &authority.value, record, batch).await?;
+    Ok(true)
+}
+
+/// Removes a part of the deleted authority that this item of [`PURGE_QUEUE`] names. Answers when to
+/// come back for the rest.
+pub(crate) async fn purge_part(app: &Arc<App>, lease: &Lease) -> Result<Option<Timestamp>> {
+    let now = app.env.now();
+    Ok(match purge::purge(&app.store, lease.id(), now).await? {
+        purge::Left::Alive(until) => until,
+        purge::Left::More => Some(now),
+        purge::Left::Nothing => None,
+    })
+}
+
+/// Forgets the idempotency token that this item of [`TOKEN_QUEUE`] names. Answers when to come back if
+/// it is too early.
+pub(crate) async fn forget_token(app: &App, lease: &Lease) -> Result<Option<Timestamp>> {
+    token::forget(&app.store, lease.id(), app.env.now()).await
+}

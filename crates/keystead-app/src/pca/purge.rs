@@ -1,0 +1,68 @@
+//! The end of a deleted authority, once its restoration period is over.
+//!
+//! The record with the key goes first, in one commit; from then on the authority is gone for
+//! everybody. What it issued follows, a bounded part at a time, under the same queued item, so that a
+//! crash in between leaves nothing behind.
+
+use jiff::Timestamp;
+use keystead_core::Result;
+use keystead_store::{Batch, Expect, Store, Versioned};
+
+use super::issue::ISSUE_QUEUE;
+use super::record::{
+    AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
+};
+
+/// What is left of an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It was restored, or its time has not come: come back then, if ever.
+    Alive(Option<Timestamp>),
+    /// There is more to remove.
+    More,
+    /// Nothing.
+    Nothing,
+}
+
+/// Removes one part of what belongs to the authority of this record key, if its time is over.
+pub(super) async fn purge(store: &Store, key: &str, now: Timestamp) -> Result<Left> {
+    if let Some(found) = store.get::<Authority>(AUTHORITIES, key).await? {
+        if !found.value.ca.is_to_be_purged(now) {
+            return Ok(Left::Alive(found.value.ca.restorable_until()));
+        }
+        let mut batch = Batch::new();
+        batch.delete(AUTHORITIES, key, Expect::Version(found.version));
+        store.commit(batch).await?;
+        return Ok(Left::More);
+    }
+    let prefix = format!("{key}/");
+    let mut batch = Batch::new();
+    let certificates = keys::<Issued>(store, CERTIFICATES, &prefix).await?;
+    for certificate in &certificates {
+        batch.delete(CERTIFICATES, certificate.as_str(), Expect::Any);
+        batch.cancel(ISSUE_QUEUE, certificate.as_str());
+    }
+    if certificates.is_empty() {
+        for own in keys::<OwnCertificate>(store, OWN_CERTIFICATES, &prefix).await? {
+            batch.delete(OWN_CERTIFICATES, own, Expect::Any);
+        }
+    }
+    if batch.is_empty() {
+        return Ok(Left::Nothing);
+    }
+    store.commit(batch).await?;
+    Ok(Left::More)
+}
+
+async fn keys<T: Versioned>(
+    store: &Store,
+    collection: keystead_store::Collection,
+    prefix: &str,
+) -> Result<Vec<String>> {
+    let found = store.scan::<T>(collection, prefix, None, PART).await?;
+    Ok(found.into_iter().map(|stored| stored.key).collect())
+}
+
+/// Two steps a certificate keep a commit under the store's bound of 1024, and the writer free for
+/// others after a few milliseconds.
+const PART: usize = 256;

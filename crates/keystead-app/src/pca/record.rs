@@ -1,0 +1,145 @@
+//! What is stored of authorities and of the certificates that they issue.
+
+use jiff::Timestamp;
+use keystead_core::pca::{CertificateAuthority, Revocation};
+use keystead_core::x509::SignatureAlgorithm;
+use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
+use keystead_crypto::StoredKey;
+use keystead_store::{Collection, Store, Stored, Versioned};
+use serde::{Deserialize, Serialize};
+
+/// Authorities, by `account/region/id`.
+pub(super) const AUTHORITIES: Collection = Collection("pca.ca");
+
+/// The certificates that authorities work or worked under, with their chains, by
+/// `account/region/id/fingerprint`.
+pub(super) const OWN_CERTIFICATES: Collection = Collection("pca.ca-certificate");
+
+/// Issued certificates, by `account/region/id/serial`. They are kept as long as their authority,
+/// which is what makes a serial number unique for ever.
+pub(super) const CERTIFICATES: Collection = Collection("pca.certificate");
+
+/// An authority with its key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Authority {
+    /// The authority.
+    pub(super) ca: CertificateAuthority,
+    /// What it signs with.
+    pub(super) key: StoredKey,
+    /// DER of the public key's SubjectPublicKeyInfo.
+    #[serde(with = "serde_bytes")]
+    pub(super) spki: Vec<u8>,
+    /// DER of its certificate signing request, made once with the key.
+    #[serde(with = "serde_bytes")]
+    pub(super) csr: Vec<u8>,
+}
+
+impl Versioned for Authority {
+    const MARKER: &'static str = "pca.ca/1";
+}
+
+/// A certificate that an authority works under.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct OwnCertificate {
+    /// DER of the certificate.
+    #[serde(with = "serde_bytes")]
+    pub(super) certificate: Vec<u8>,
+    /// DER of the certificates above it, the root last; empty for a root.
+    pub(super) chain: Vec<serde_bytes::ByteBuf>,
+}
+
+impl Versioned for OwnCertificate {
+    const MARKER: &'static str = "pca.ca-certificate/1";
+}
+
+/// An issued certificate, or one that is about to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Issued {
+    /// How far it has come.
+    pub(super) progress: Progress,
+    /// Fingerprint of the certificate that the authority worked under; `None` where the authority
+    /// signed its own.
+    pub(super) issuer: Option<serde_bytes::ByteBuf>,
+    /// When it was asked for.
+    pub(super) issued_at: Timestamp,
+    /// First second of its validity (Unix time).
+    pub(super) not_before: i64,
+    /// Last second of its validity (Unix time).
+    pub(super) not_after: i64,
+    /// That it was revoked.
+    pub(super) revocation: Option<Revocation>,
+}
+
+/// How far a certificate has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Progress {
+    /// These bytes, linted, are going to be signed: whatever happens, these and no others.
+    Intended {
+        /// DER of the TBSCertificate.
+        #[serde(with = "serde_bytes")]
+        tbs: Vec<u8>,
+        /// How it is signed.
+        signature: SignatureAlgorithm,
+    },
+    /// It is signed and may leave.
+    Signed {
+        /// DER of the certificate.
+        #[serde(with = "serde_bytes")]
+        certificate: Vec<u8>,
+    },
+}
+
+impl Versioned for Issued {
+    const MARKER: &'static str = "pca.certificate/1";
+}
+
+/// The record key of an authority.
+pub(super) fn authority_key(account: &AccountId, region: &Region, id: &str) -> String {
+    format!("{account}/{region}/{id}")
+}
+
+/// The authority with this key, unless it is gone; `arn` names it in the refusal.
+///
+/// One whose restoration period is over counts as gone, even while its records are still being
+/// removed.
+pub(super) async fn load(
+    store: &Store,
+    key: &str,
+    arn: &str,
+    now: Timestamp,
+) -> Result<Stored<Authority>> {
+    let found = store.get::<Authority>(AUTHORITIES, key).await?;
+    found
+        .filter(|stored| !stored.value.ca.is_to_be_purged(now))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("Could not find Certificate Authority {arn}."),
+            )
+        })
+}
+
+/// The certificate with this fingerprint that the authority of key `authority` works or worked under.
+pub(super) async fn own_certificate(
+    store: &Store,
+    authority: &str,
+    fingerprint: &[u8],
+) -> Result<OwnCertificate> {
+    let key = own_certificate_key(authority, fingerprint);
+    let found = store.get::<OwnCertificate>(OWN_CERTIFICATES, &key).await?;
+    found.map(|stored| stored.value).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("the certificate authority's own certificate {key} is missing from the store"),
+        )
+    })
+}
+
+/// The record key of a certificate that an authority works under.
+pub(super) fn own_certificate_key(authority: &str, fingerprint: &[u8]) -> String {
+    let hex: String = fingerprint
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    format!("{authority}/{hex}")
+}

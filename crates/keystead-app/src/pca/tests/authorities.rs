@@ -1,0 +1,544 @@
+//! The life of an authority.
+
+use jiff::SignedDuration;
+use keystead_core::ErrorKind;
+use keystead_core::x509::KeySpec;
+use keystead_store::{Collection, Versioned};
+use keystead_wire::acm_pca as wire;
+
+use super::super::record::{
+    AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
+};
+use super::super::*;
+use super::world::*;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[tokio::test]
+async fn a_new_authority_waits_for_its_certificate() {
+    let world = World::new().await;
+    let arn = world
+        .create(wire::CertificateAuthorityType::Subordinate, KeySpec::EcP256)
+        .await;
+    let shown = world.describe(&arn).await;
+    assert_eq!(shown.arn.as_deref(), Some(arn.as_str()));
+    assert_eq!(shown.owner_account.as_deref(), Some("123456789012"));
+    assert_eq!(
+        shown.status,
+        Some(wire::CertificateAuthorityStatus::PendingCertificate)
+    );
+    assert_eq!(shown.serial, None);
+    assert_eq!(
+        shown.key_storage_security_standard,
+        Some(wire::KeyStorageSecurityStandard::Fips1402Level3OrHigher)
+    );
+    assert_eq!(
+        shown.usage_mode,
+        Some(wire::CertificateAuthorityUsageMode::GeneralPurpose)
+    );
+    let expected = creation(wire::CertificateAuthorityType::Subordinate, KeySpec::EcP256);
+    assert_eq!(
+        shown.certificate_authority_configuration,
+        Some(expected.certificate_authority_configuration)
+    );
+
+    let input = wire::GetCertificateAuthorityCertificateRequest {
+        certificate_authority_arn: arn.clone(),
+    };
+    let refused = get_certificate_authority_certificate(&world.ctx(), input)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert_eq!(
+        refused.message,
+        format!(
+            "The certificate authority {arn} is not in the correct state to have a certificate signing request."
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_active_authority_shows_its_certificate() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    let shown = world.describe(&arn).await;
+    assert_eq!(shown.not_before.unwrap().as_second(), START - 3600);
+    assert_eq!(shown.not_after.unwrap().to_string(), "2040-01-01T00:00:00Z");
+    assert!(
+        shown
+            .serial
+            .unwrap()
+            .bytes()
+            .all(|digit| digit.is_ascii_digit())
+    );
+}
+
+#[tokio::test]
+async fn the_request_asks_for_what_was_configured() {
+    let world = World::new().await;
+    let mut wanted = creation(wire::CertificateAuthorityType::Root, KeySpec::EcP256);
+    wanted.certificate_authority_configuration.csr_extensions = Some(wire::CsrExtensions {
+        key_usage: Some(wire::KeyUsage {
+            digital_signature: Some(true),
+            non_repudiation: Some(false),
+            key_encipherment: Some(false),
+            data_encipherment: Some(false),
+            key_agreement: Some(false),
+            key_cert_sign: Some(true),
+            crl_sign: Some(true),
+            encipher_only: Some(false),
+            decipher_only: Some(false),
+        }),
+        subject_information_access: Some(vec![wire::AccessDescription {
+            access_method: wire::AccessMethod {
+                access_method_type: Some(wire::AccessMethodType::CaRepository),
+                custom_object_identifier: None,
+            },
+            access_location: wire::GeneralName {
+                uniform_resource_identifier: Some("https://a.test/repository".into()),
+                ..Default::default()
+            },
+        }]),
+    });
+    let configuration = wanted.certificate_authority_configuration.clone();
+    let created = create_certificate_authority(&world.ctx(), wanted)
+        .await
+        .unwrap();
+    let arn = created.certificate_authority_arn.unwrap();
+    assert_eq!(
+        world
+            .describe(&arn)
+            .await
+            .certificate_authority_configuration,
+        Some(configuration)
+    );
+    let csr = keystead_crypto::x509::Csr::parse(world.csr_of(&arn).await.as_bytes()).unwrap();
+    csr.verify().unwrap();
+    let asked: Vec<_> = csr
+        .extensions
+        .iter()
+        .map(|extension| extension.oid.0.as_str())
+        .collect();
+    assert_eq!(asked, ["2.5.29.19", "2.5.29.15", "1.3.6.1.5.5.7.1.11"]);
+}
+
+#[tokio::test]
+async fn bad_configurations_are_refused_by_name() {
+    let world = World::new().await;
+    let refused = async |change: &dyn Fn(&mut wire::CreateCertificateAuthorityRequest)| {
+        let mut wanted = creation(wire::CertificateAuthorityType::Root, KeySpec::EcP256);
+        change(&mut wanted);
+        kind(create_certificate_authority(&world.ctx(), wanted).await)
+    };
+    let args = Some(ErrorKind::InvalidArgs);
+    assert_eq!(
+        refused(
+            &|wanted| wanted.certificate_authority_configuration.signing_algorithm =
+                wire::SigningAlgorithm::Sha256withrsa
+        )
+        .await,
+        args
+    );
+    assert_eq!(
+        refused(
+            &|wanted| wanted.certificate_authority_configuration.key_algorithm =
+                wire::KeyAlgorithm::Sm2
+        )
+        .await,
+        args
+    );
+    assert_eq!(
+        refused(&|wanted| wanted.certificate_authority_configuration.subject = Default::default())
+            .await,
+        args
+    );
+    assert_eq!(
+        refused(&|wanted| {
+            wanted
+                .certificate_authority_configuration
+                .subject
+                .custom_attributes = Some(vec![wire::CustomAttribute {
+                object_identifier: "2.5.4.3".into(),
+                value: "x".into(),
+            }]);
+        })
+        .await,
+        args
+    );
+    assert_eq!(
+        refused(&|wanted| {
+            wanted.revocation_configuration = Some(wire::RevocationConfiguration {
+                crl_configuration: None,
+                ocsp_configuration: Some(wire::OcspConfiguration {
+                    enabled: false,
+                    ocsp_custom_cname: Some("o.test".into()),
+                }),
+            });
+        })
+        .await,
+        args
+    );
+    let tag = |key: &str| wire::Tag {
+        key: key.into(),
+        value: None,
+    };
+    assert_eq!(
+        refused(&|wanted| wanted.tags = Some(vec![tag("aws:x")])).await,
+        Some(ErrorKind::InvalidTag)
+    );
+    assert_eq!(refused(&|_| ()).await, None);
+}
+
+#[tokio::test]
+async fn a_token_makes_one_authority() {
+    let world = World::new().await;
+    let wanted = |standard| wire::CreateCertificateAuthorityRequest {
+        idempotency_token: Some("terraform-1".into()),
+        key_storage_security_standard: standard,
+        ..creation(wire::CertificateAuthorityType::Root, KeySpec::EcP256)
+    };
+    let create = async |standard| {
+        let created = create_certificate_authority(&world.ctx(), wanted(standard))
+            .await
+            .unwrap();
+        created.certificate_authority_arn.unwrap()
+    };
+    let first = create(None).await;
+    assert_eq!(create(None).await, first);
+    assert_ne!(
+        create(Some(
+            wire::KeyStorageSecurityStandard::Fips1402Level2OrHigher
+        ))
+        .await,
+        first
+    );
+    world.pass(SignedDuration::from_mins(5));
+    assert_ne!(create(None).await, first);
+}
+
+#[tokio::test]
+async fn listings_page_and_stay_within_the_account_and_region() {
+    let world = World::new().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(
+            world
+                .create(wire::CertificateAuthorityType::Root, KeySpec::EcP256)
+                .await,
+        );
+    }
+    made.sort();
+    let list = async |ctx: &crate::Ctx, max_results, next_token, resource_owner| {
+        let input = wire::ListCertificateAuthoritiesRequest {
+            max_results,
+            next_token,
+            resource_owner,
+        };
+        list_certificate_authorities(ctx, input).await
+    };
+    let mut seen = Vec::new();
+    let mut token = None;
+    loop {
+        let page = list(&world.ctx(), Some(2), token.take(), None)
+            .await
+            .unwrap();
+        let found = page.certificate_authorities.unwrap();
+        assert!(found.len() <= 2);
+        seen.extend(found.into_iter().map(|ca| ca.arn.unwrap()));
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, made);
+    let page = list(&world.ctx(), Some(2), None, None).await.unwrap();
+    let elsewhere = world.ctx_of("123456789012", "eu-west-1");
+    assert_eq!(
+        list(&elsewhere, None, None, None)
+            .await
+            .unwrap()
+            .certificate_authorities,
+        Some(vec![])
+    );
+    let foreign = world.ctx_of("111111111111", "us-east-1");
+    assert_eq!(
+        list(&foreign, None, None, None)
+            .await
+            .unwrap()
+            .certificate_authorities,
+        Some(vec![])
+    );
+    let stolen = list(&elsewhere, Some(2), page.next_token.clone(), None).await;
+    assert_eq!(kind(stolen), Some(ErrorKind::InvalidNextToken));
+    let others = Some(wire::ResourceOwner::OtherAccounts);
+    assert_eq!(
+        list(&world.ctx(), None, None, others)
+            .await
+            .unwrap()
+            .certificate_authorities,
+        Some(vec![])
+    );
+    let mixed_up = list(&world.ctx(), None, page.next_token, others).await;
+    assert_eq!(kind(mixed_up), Some(ErrorKind::InvalidNextToken));
+    let forged = list(&world.ctx(), None, Some("AAAA".into()), None).await;
+    assert_eq!(kind(forged), Some(ErrorKind::InvalidNextToken));
+}
+
+#[tokio::test]
+async fn others_can_not_see_or_touch_an_authority() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    for ctx in [
+        world.ctx_of("111111111111", "us-east-1"),
+        world.ctx_of("123456789012", "eu-west-1"),
+    ] {
+        let input = wire::DescribeCertificateAuthorityRequest {
+            certificate_authority_arn: arn.clone(),
+        };
+        assert_eq!(
+            kind(describe_certificate_authority(&ctx, input).await),
+            Some(ErrorKind::NotFound)
+        );
+        let input = wire::DeletePolicyRequest {
+            resource_arn: arn.clone(),
+        };
+        assert_eq!(
+            kind(delete_policy(&ctx, input).await),
+            Some(ErrorKind::NotFound)
+        );
+    }
+    for (bad, expected) in [
+        ("unknown", ErrorKind::InvalidArn),
+        (
+            "arn:aws:acm:us-east-1:123456789012:certificate/x",
+            ErrorKind::InvalidArn,
+        ),
+        (
+            "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/none",
+            ErrorKind::NotFound,
+        ),
+    ] {
+        assert_eq!(kind(world.try_describe(bad).await), Some(expected), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_switched_off_and_on() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    use wire::CertificateAuthorityStatus as S;
+    world.set_status(&arn, S::Disabled).await.unwrap();
+    assert_eq!(world.status(&arn).await, "DISABLED");
+    assert_eq!(
+        kind(world.install(&arn, "x", None).await),
+        Some(ErrorKind::InvalidState)
+    );
+    world.set_status(&arn, S::Active).await.unwrap();
+    assert_eq!(world.status(&arn).await, "ACTIVE");
+    assert_eq!(
+        kind(world.set_status(&arn, S::Expired).await),
+        Some(ErrorKind::InvalidArgs)
+    );
+    let nothing = wire::UpdateCertificateAuthorityRequest {
+        certificate_authority_arn: arn.clone(),
+        revocation_configuration: None,
+        status: None,
+    };
+    assert_eq!(
+        kind(update_certificate_authority(&world.ctx(), nothing).await),
+        Some(ErrorKind::InvalidArgs)
+    );
+    let pending = world
+        .create(wire::CertificateAuthorityType::Root, KeySpec::EcP256)
+        .await;
+    assert_eq!(
+        kind(world.set_status(&pending, S::Disabled).await),
+        Some(ErrorKind::InvalidState)
+    );
+}
+
+#[tokio::test]
+async fn revocation_is_configured_one_half_at_a_time() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    let update = async |crl_configuration, ocsp_configuration| {
+        let input = wire::UpdateCertificateAuthorityRequest {
+            certificate_authority_arn: arn.clone(),
+            revocation_configuration: Some(wire::RevocationConfiguration {
+                crl_configuration,
+                ocsp_configuration,
+            }),
+            status: None,
+        };
+        update_certificate_authority(&world.ctx(), input)
+            .await
+            .unwrap();
+        world.describe(&arn).await.revocation_configuration.unwrap()
+    };
+    let crl = wire::CrlConfiguration {
+        enabled: true,
+        expiration_in_days: Some(7),
+        custom_cname: None,
+        s3_bucket_name: Some("my-bucket".into()),
+        s3_object_acl: None,
+        crl_distribution_point_extension_configuration: None,
+        crl_type: None,
+        custom_path: None,
+    };
+    let shown = update(Some(crl.clone()), None).await;
+    let expected = wire::CrlConfiguration {
+        s3_object_acl: Some(wire::S3ObjectAcl::PublicRead),
+        ..crl
+    };
+    assert_eq!(shown.crl_configuration, Some(expected.clone()));
+    let ocsp = wire::OcspConfiguration {
+        enabled: true,
+        ocsp_custom_cname: Some("o.test".into()),
+    };
+    let shown = update(None, Some(ocsp.clone())).await;
+    assert_eq!(shown.crl_configuration, Some(expected));
+    assert_eq!(shown.ocsp_configuration, Some(ocsp));
+    // What is not served yet is not pointed at.
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    let got = world.issue_and_get(world.order(&arn, &csr).await).await;
+    let leaf = parse(&got.certificate.unwrap());
+    assert!(leaf.extension("2.5.29.31").is_none() && leaf.extension("1.3.6.1.5.5.7.1.1").is_none());
+}
+
+#[tokio::test]
+async fn an_expired_authority_renews_itself_and_nothing_else() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    world.pass(SignedDuration::from_hours(24 * 3653));
+    assert_eq!(world.status(&arn).await, "EXPIRED");
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    assert_eq!(
+        kind(world.issue(world.order(&arn, &csr).await).await),
+        Some(ErrorKind::InvalidState)
+    );
+    assert_eq!(
+        kind(
+            world
+                .set_status(&arn, wire::CertificateAuthorityStatus::Disabled)
+                .await
+        ),
+        Some(ErrorKind::InvalidState)
+    );
+    let renewed = world.own_certificate(&arn, years(10)).await;
+    world.install(&arn, &renewed, None).await.unwrap();
+    assert_eq!(world.status(&arn).await, "ACTIVE");
+    world.issue(world.order(&arn, &csr).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_authority_comes_back_or_goes_for_good() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    let certificate = world.issue(world.order(&arn, &csr).await).await.unwrap();
+    let refused = world.delete(&arn, None).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert_eq!(
+        refused.message,
+        "The certificate authority is not in a valid state for deletion."
+    );
+    world
+        .set_status(&arn, wire::CertificateAuthorityStatus::Disabled)
+        .await
+        .unwrap();
+    world.delete(&arn, Some(7)).await.unwrap();
+    let shown = world.describe(&arn).await;
+    assert_eq!(
+        shown.status,
+        Some(wire::CertificateAuthorityStatus::Deleted)
+    );
+    assert_eq!(
+        shown.restorable_until.unwrap().as_second(),
+        START + 7 * 86_400
+    );
+    assert_eq!(
+        kind(world.get(&arn, &certificate).await),
+        Some(ErrorKind::InvalidState)
+    );
+    let input = wire::ListTagsRequest {
+        max_results: None,
+        next_token: None,
+        certificate_authority_arn: arn.clone(),
+    };
+    assert_eq!(
+        list_tags(&world.ctx(), input).await.unwrap_err().message,
+        "The certificate authority is in the DELETED state and must be restored to complete this action."
+    );
+
+    world.pass(DAY * 6);
+    world.run_due().await;
+    let restore = async || {
+        let input = wire::RestoreCertificateAuthorityRequest {
+            certificate_authority_arn: arn.clone(),
+        };
+        restore_certificate_authority(&world.ctx(), input).await
+    };
+    restore().await.unwrap();
+    assert_eq!(world.status(&arn).await, "DISABLED");
+    assert!(world.get(&arn, &certificate).await.is_ok());
+    assert_eq!(kind(restore().await), Some(ErrorKind::InvalidState));
+
+    world.delete(&arn, Some(7)).await.unwrap();
+    world.pass(DAY * 7);
+    // Gone from the instant on, whether or not the task has been there.
+    assert_eq!(
+        kind(world.try_describe(&arn).await),
+        Some(ErrorKind::NotFound)
+    );
+    assert_eq!(kind(restore().await), Some(ErrorKind::NotFound));
+    world.run_due().await;
+    assert_eq!(left::<Authority>(&world, AUTHORITIES).await, 0);
+    assert_eq!(left::<Issued>(&world, CERTIFICATES).await, 0);
+    assert_eq!(left::<OwnCertificate>(&world, OWN_CERTIFICATES).await, 0);
+}
+
+async fn left<T: Versioned>(world: &World, collection: Collection) -> usize {
+    world
+        .app
+        .store
+        .scan::<T>(collection, "", None, 10)
+        .await
+        .unwrap()
+        .len()
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_all_count() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    let tag = |number: usize| {
+        let (ctx, arn) = (world.ctx(), arn.clone());
+        async move {
+            let tags = vec![wire::Tag {
+                key: format!("k{number}"),
+                value: Some("v".into()),
+            }];
+            let input = wire::TagCertificateAuthorityRequest {
+                certificate_authority_arn: arn,
+                tags,
+            };
+            tag_certificate_authority(&ctx, input).await
+        }
+    };
+    let all = futures::future::join_all((0..6).map(tag)).await;
+    assert!(all.iter().all(Result::is_ok), "{all:?}");
+    let input = wire::ListTagsRequest {
+        max_results: None,
+        next_token: None,
+        certificate_authority_arn: arn,
+    };
+    assert_eq!(
+        list_tags(&world.ctx(), input)
+            .await
+            .unwrap()
+            .tags
+            .unwrap()
+            .len(),
+        6
+    );
+}

@@ -1,0 +1,164 @@
+//! Between intent and certificate: what a crash leaves is completed, with the same serial number.
+
+use jiff::SignedDuration;
+use keystead_core::ErrorKind;
+use keystead_core::pca::{Template, Validity, ValidityUnit};
+use keystead_core::x509::KeySpec;
+use keystead_crypto::x509::Csr;
+use keystead_store::StoreError;
+use keystead_wire::acm_pca as wire;
+
+use super::super::authorities::authority;
+use super::super::issue::{Intent, Order, complete, intend, prepare};
+use super::super::record::{Authority, CERTIFICATES, Issued, Progress};
+use super::world::*;
+
+fn order(csr: &Csr) -> Order<'_> {
+    Order {
+        template: Template::DEFAULT,
+        subject_der: &csr.subject_der,
+        extensions: &csr.extensions,
+        spki_der: &csr.spki_der,
+        api: None,
+        signature: KeySpec::EcP256.default_signature(),
+        validity: Validity {
+            value: 1,
+            unit: ValidityUnit::Years,
+        },
+        not_before: None,
+    }
+}
+
+/// What is there right after the intent: the certificate's name and the stored bytes.
+async fn left_halfway(world: &World, root: &str) -> (String, Vec<u8>, Intent) {
+    let (csr, _) = world
+        .csr(KeySpec::EcP256, "leaf.test", &["leaf.test"])
+        .await;
+    let ctx = world.ctx();
+    let found = authority(&ctx, root).await.unwrap();
+    let prepared = prepare(&found.value, order(&Csr::parse(&csr).unwrap()), ctx.now).unwrap();
+    let intent = intend(&world.app.store, &found, prepared, None, ctx.now)
+        .await
+        .unwrap();
+    let serial = intent.serial.hex();
+    let stored = world
+        .app
+        .store
+        .get::<Issued>(CERTIFICATES, &format!("{}/{serial}", found.key))
+        .await
+        .unwrap()
+        .unwrap();
+    let Progress::Intended { tbs, .. } = stored.value.progress else {
+        panic!("signed already")
+    };
+    (format!("{root}/certificate/{serial}"), tbs, intent)
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_completed_as_it_was_intended() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (arn, tbs, _) = left_halfway(&world, &root).await;
+    assert_eq!(
+        kind(world.get(&root, &arn).await),
+        Some(ErrorKind::RequestInProgress)
+    );
+    let world = world.restart().await;
+    // Whoever was issuing may still be at it; the task does not compete with it.
+    world.run_due().await;
+    assert_eq!(
+        kind(world.get(&root, &arn).await),
+        Some(ErrorKind::RequestInProgress)
+    );
+    world.pass(SignedDuration::from_secs(11));
+    world.run_due().await;
+    let got = world.get(&root, &arn).await.unwrap();
+    let leaf = got.certificate.unwrap();
+    assert_eq!(parse(&leaf).tbs_der(), tbs);
+    assert_eq!(
+        world.openssl_verify(&leaf, &[], &got.certificate_chain.unwrap()),
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_is_completed_even_after_its_authority_was_switched_off() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (arn, ..) = left_halfway(&world, &root).await;
+    world
+        .set_status(&root, wire::CertificateAuthorityStatus::Disabled)
+        .await
+        .unwrap();
+    world.pass(SignedDuration::from_secs(11));
+    world.run_due().await;
+    assert!(
+        world.get(&root, &arn).await.is_ok(),
+        "it was promised before"
+    );
+}
+
+#[tokio::test]
+async fn issuer_and_task_make_one_certificate() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (arn, _, intent) = left_halfway(&world, &root).await;
+    let found = authority(&world.ctx(), &root).await.unwrap();
+    world.pass(SignedDuration::from_secs(11));
+    world.run_due().await;
+    let by_task = parse(&world.get(&root, &arn).await.unwrap().certificate.unwrap());
+    // The issuer wakes up late: what it is given is what was stored.
+    let by_issuer = complete(&world.app, &found.value, intent).await.unwrap();
+    assert_eq!(by_issuer, by_task.der());
+}
+
+#[tokio::test]
+async fn nothing_is_intended_for_an_authority_that_has_changed() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    let ctx = world.ctx();
+    let found = authority(&ctx, &root).await.unwrap();
+    let prepared = prepare(&found.value, order(&Csr::parse(&csr).unwrap()), ctx.now).unwrap();
+    world
+        .set_status(&root, wire::CertificateAuthorityStatus::Disabled)
+        .await
+        .unwrap();
+    let refused = intend(&world.app.store, &found, prepared, None, ctx.now).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })));
+    let order = world.order(&root, &csr).await;
+    let refused = world.issue(order).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert_eq!(
+        refused.message,
+        "The certificate authority is not in a valid state for issuing certificates"
+    );
+}
+
+/// A key that signs for another authority than the record says, as a fault of memory would have it.
+#[tokio::test]
+async fn a_signature_of_another_key_does_not_leave() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP384).await;
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    let csr = Csr::parse(&csr).unwrap();
+    let ctx = world.ctx();
+    let found = authority(&ctx, &root).await.unwrap();
+    let order = Order {
+        signature: KeySpec::EcP384.default_signature(),
+        ..order(&csr)
+    };
+    let prepared = prepare(&found.value, order, ctx.now).unwrap();
+    let intent = intend(&world.app.store, &found, prepared, None, ctx.now)
+        .await
+        .unwrap();
+    let stranger = world.app.keys.generate(KeySpec::EcP384).await.unwrap();
+    let mixed_up = Authority {
+        key: stranger.key,
+        ..found.value
+    };
+    assert_eq!(
+        kind(complete(&world.app, &mixed_up, intent).await),
+        Some(ErrorKind::Internal)
+    );
+}

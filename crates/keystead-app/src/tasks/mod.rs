@@ -1,0 +1,269 @@
+//! Work that is due: one loop a queue, that takes items under leases and lets a reconciler do one
+//! idempotent step for each.
+//!
+//! A step takes no input but the item's id: it reads the record again and does what is due now, so
+//! that the first time, a retry and the repair after a crash are the same code. It stores its outcome
+//! and the item's next time in one commit. A loop sleeps until the next item is due; it wakes earlier
+//! when the queue changes, or on a [`Nudge`].
+
+mod acm_renewal;
+mod pca;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use keystead_core::{Error, Result};
+use keystead_store::{Batch, ChangeFeed, FeedEvent, Lease};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::App;
+
+/// A queue with its reconciler.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    /// The queue.
+    pub(crate) queue: &'static str,
+    /// The step for one item.
+    pub(crate) step: Step,
+    /// Whether the queue changes too often to be watched, and can wait: it is looked at every
+    /// [`QUIET_SLEEP`].
+    pub(crate) quiet: bool,
+}
+
+/// Does for one item what is due now.
+pub(crate) type Step = for<'a> fn(&'a Arc<App>, &'a Lease) -> BoxFuture<'a, Result<Outcome>>;
+
+/// How a step left its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The step's own commit put it back, moved it or took it out.
+    Settled,
+    /// There is nothing more to do: it leaves the queue.
+    Finished,
+}
+
+/// Every queue that is worked on.
+fn all() -> Vec<Task> {
+    vec![
+        acm_renewal::CERTIFICATES,
+        acm_renewal::TOKENS,
+        pca::ISSUE,
+        pca::PURGE,
+        pca::TOKENS,
+    ]
+}
+
+/// Wakes every loop before its time: after the clock was moved, for instance.
+#[derive(Debug)]
+pub struct Nudge(watch::Sender<u64>);
+
+impl Default for Nudge {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Nudge {
+    /// Wakes them.
+    pub fn nudge(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// The loops while they run. Dropping it ends them where they stand, which is safe at any point:
+/// their leases end by themselves, and another start goes on from what was committed.
+#[must_use = "dropping it ends the loops"]
+pub struct Running {
+    stop: watch::Sender<bool>,
+    loops: JoinSet<()>,
+}
+
+impl Running {
+    /// Takes no more items, and waits for the steps under way.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+/// Starts a loop for every queue.
+pub fn start(app: &Arc<App>) -> Running {
+    let stop = watch::Sender::new(false);
+    let mut loops = JoinSet::new();
+    for task in all() {
+        loops.spawn(Worker::new(app, task, stop.subscribe()).run());
+    }
+    Running { stop, loops }
+}
+
+/// Does everything that is due now, and what becomes due at once by that, then returns: the loops'
+/// work without the loops, for tests and for tools that move the clock.
+pub async fn run_due(app: &Arc<App>) -> Result<()> {
+    for task in all() {
+        loop {
+            let taken = app
+                .store
+                .take_due(task.queue, app.env.now(), LEASE, CONCURRENT_STEPS)
+                .await?;
+            if taken.is_empty() {
+                break;
+            }
+            for lease in taken {
+                carry_out(app, task, &lease).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Worker {
+    app: Arc<App>,
+    task: Task,
+    feed: ChangeFeed,
+    nudge: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+    steps: JoinSet<()>,
+}
+
+impl Worker {
+    fn new(app: &Arc<App>, task: Task, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            app: Arc::clone(app),
+            task,
+            feed: app.store.watch(),
+            nudge: app.nudge.0.subscribe(),
+            stop,
+            steps: JoinSet::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        while !*self.stop.borrow_and_update() {
+            let sleep = match self.take().await {
+                Ok(sleep) => sleep,
+                Err(error) => {
+                    tracing::error!(queue = self.task.queue, %error, "due work can't be read");
+                    AFTER_STORE_FAILURE
+                }
+            };
+            if !self.wait(sleep).await {
+                break;
+            }
+        }
+        while self.steps.join_next().await.is_some() {}
+    }
+
+    /// Starts steps for what is due, as many as there is room for; answers for how long there is
+    /// nothing more to start.
+    async fn take(&mut self) -> Result<Duration> {
+        let room = CONCURRENT_STEPS.saturating_sub(self.steps.len());
+        if room == 0 {
+            return Ok(self.longest_sleep());
+        }
+        let now = self.app.env.now();
+        for lease in self
+            .app
+            .store
+            .take_due(self.task.queue, now, LEASE, room)
+            .await?
+        {
+            let (app, task) = (Arc::clone(&self.app), self.task);
+            self.steps
+                .spawn(async move { carry_out(&app, task, &lease).await });
+        }
+        let longest = self.longest_sleep();
+        if self.task.quiet {
+            return Ok(longest);
+        }
+        let next = self.app.store.next_due(self.task.queue).await?;
+        Ok(next.map_or(longest, |next| until(next, now).min(longest)))
+    }
+
+    fn longest_sleep(&self) -> Duration {
+        if self.task.quiet {
+            QUIET_SLEEP
+        } else {
+            LONGEST_SLEEP
+        }
+    }
+
+    /// Waits that long, or for a reason to look again; `false` when it is time to stop.
+    async fn wait(&mut self, sleep: Duration) -> bool {
+        let sleep = tokio::time::sleep(sleep);
+        tokio::pin!(sleep);
+        let queue = format!("due:{}", self.task.queue);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return true,
+                stopped = self.stop.changed() => return stopped.is_ok() && !*self.stop.borrow(),
+                nudged = self.nudge.changed() => return nudged.is_ok(),
+                Some(done) = self.steps.join_next() => {
+                    if let Err(error) = done {
+                        tracing::error!(queue = self.task.queue, %error, "a step did not come to its end");
+                    }
+                    return true;
+                }
+                event = self.feed.next() => match event {
+                    Some(FeedEvent::Change(change)) if self.task.quiet || change.collection != queue => {}
+                    Some(FeedEvent::Change(_) | FeedEvent::Lagged(_)) => return true,
+                    None => return false,
+                },
+            }
+        }
+    }
+}
+
+/// One step, and what becomes of its item.
+async fn carry_out(app: &Arc<App>, task: Task, lease: &Lease) {
+    let outcome = (task.step)(app, lease).await;
+    let mut batch = Batch::new();
+    match outcome {
+        Ok(Outcome::Settled) => return,
+        Ok(Outcome::Finished) => batch.finish(lease),
+        Err(error) => {
+            let due = retry_at(app.env.now(), lease.attempt());
+            tracing::warn!(queue = task.queue, item = lease.id(), attempt = lease.attempt(), %error, %due, "due work failed and will be tried again");
+            batch.retry(lease, due)
+        }
+    };
+    // A lease that was lost means that somebody else has settled the item since.
+    if let Err(error) = app.store.commit(batch).await.map_err(Error::from) {
+        tracing::debug!(queue = task.queue, item = lease.id(), %error, "an item was not settled; its lease ends by itself");
+    }
+}
+
+fn until(next: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO)
+}
+
+/// A second, doubling with every attempt up to [`LONGEST_RETRY`].
+fn retry_at(now: Timestamp, attempt: u32) -> Timestamp {
+    let secs = 1_i64 << attempt.saturating_sub(1).min(16);
+    let wait = SignedDuration::from_secs(secs).min(LONGEST_RETRY);
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// Many times what a step takes (a key, a signature, two commits: well under a second, and a few
+/// seconds on a loaded machine), so that it isn't done twice; after a crash it delays by as much.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Steps of one queue at a time. They wait for the key ring's pool and the disk; more of them would
+/// only queue there, in front of the callers.
+const CONCURRENT_STEPS: usize = 8;
+
+/// The clock may be set while a loop sleeps; it looks again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What is left halfway, on purpose or by a crash, waits for no longer than this; looking costs one
+/// read of an index.
+const QUIET_SLEEP: Duration = Duration::from_secs(10);
+
+/// Enough for a full disk not to fill the log as well.
+const AFTER_STORE_FAILURE: Duration = Duration::from_secs(5);
+
+/// Retries of steps that failed for a reason of ours (store, key ring); a step keeps its own time for
+/// reasons that lie in its record.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(5);

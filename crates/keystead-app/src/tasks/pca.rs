@@ -1,0 +1,64 @@
+//! What private CAs do by themselves: complete certificates that a crash left halfway, remove
+//! authorities whose restoration period is over, forget idempotency tokens.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use keystead_core::Result;
+use keystead_store::{Batch, Lease};
+
+use super::{Outcome, Task};
+use crate::{App, pca};
+
+/// Every issuance puts an item in and takes it out again, thousands a second at times.
+pub(super) const ISSUE: Task = Task {
+    queue: pca::ISSUE_QUEUE,
+    step: issue,
+    quiet: true,
+};
+
+pub(super) const PURGE: Task = Task {
+    queue: pca::PURGE_QUEUE,
+    step: purge,
+    quiet: false,
+};
+
+/// Nothing waits for a token to be forgotten: it is passed over from the instant it ends.
+pub(super) const TOKENS: Task = Task {
+    queue: pca::TOKEN_QUEUE,
+    step: forget,
+    quiet: true,
+};
+
+fn issue<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async {
+        let settled = pca::complete_intent(app, lease).await?;
+        Ok(if settled {
+            Outcome::Settled
+        } else {
+            Outcome::Finished
+        })
+    }
+    .boxed()
+}
+
+fn purge<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async { again(app, lease, pca::purge_part(app, lease).await?).await }.boxed()
+}
+
+fn forget<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async { again(app, lease, pca::forget_token(app, lease).await?).await }.boxed()
+}
+
+/// Puts the item back for then, or ends it.
+async fn again(app: &App, lease: &Lease, then: Option<Timestamp>) -> Result<Outcome> {
+    let Some(then) = then else {
+        return Ok(Outcome::Finished);
+    };
+    let mut batch = Batch::new();
+    batch.reschedule(lease, then, &());
+    app.store.commit(batch).await?;
+    Ok(Outcome::Settled)
+}

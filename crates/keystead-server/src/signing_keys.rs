@@ -1,0 +1,61 @@
+//! Signing keys at hand: deriving one takes four HMACs, and a client uses the same one all day.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use keystead_crypto::digest;
+use keystead_wire::sigv4::{self, AuthError, Authorization, RequestView, SigningKey};
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::limits::SIGNING_KEYS;
+
+/// The keys of the credentials that were used last, wiped when they fall out.
+pub(crate) struct SigningKeys(Mutex<LruCache<Scope, SigningKey>>);
+
+/// Access key, day, region, service. An access key id never gets another secret, so this names one
+/// key for ever.
+#[derive(PartialEq, Eq, Hash)]
+struct Scope([String; 4]);
+
+impl SigningKeys {
+    pub(crate) fn new() -> Self {
+        let capacity = NonZeroUsize::new(SIGNING_KEYS).unwrap_or(NonZeroUsize::MIN);
+        Self(Mutex::new(LruCache::new(capacity)))
+    }
+
+    /// Verifies a request whose access key has this secret. Only a key that verified one is kept, so
+    /// that nobody fills the cache with scopes that he made up.
+    pub(crate) fn verify(
+        &self,
+        claim: &Authorization,
+        view: &RequestView<'_>,
+        secret: &str,
+        body: &[u8],
+    ) -> Result<(), AuthError> {
+        let payload = digest::sha256(body);
+        let scope = Scope(
+            [
+                claim.access_key_id(),
+                claim.date(),
+                claim.region(),
+                claim.service(),
+            ]
+            .map(str::to_owned),
+        );
+        let known = self.0.lock().get(&scope).cloned();
+        if let Some(key) = known {
+            return sigv4::verify(claim, view, &key, &payload);
+        }
+        let key = SigningKey::derive(secret, claim.date(), claim.region(), claim.service());
+        sigv4::verify(claim, view, &key, &payload)?;
+        self.0.lock().put(scope, key);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKeys { .. }")
+    }
+}

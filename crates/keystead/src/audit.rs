@@ -1,0 +1,152 @@
+//! `keystead audit`: read the journal, and prove that it is whole.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use keystead_app::JOURNAL_DIR;
+use keystead_store::StoreOptions;
+use keystead_store::journal::{self, Filter};
+use serde_json::{Value, json};
+
+use crate::{Failure, config};
+
+/// Read and check the audit journal.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  keystead audit show --tail 20
+  keystead audit show --event IssueCertificate --since 2026-11-01T00:00:00Z --json | jq .
+  keystead audit verify
+
+Both read the data directory; the server may run or not.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+    /// The server's data directory [default: $XDG_DATA_HOME/keystead].
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Where the root key lies [default: root.key in the data directory]; for 'verify'.
+    #[arg(long, value_name = "FILE", global = true)]
+    root_key: Option<PathBuf>,
+    /// Print JSON: for 'show', CloudTrail's events, one a line.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Show what was done, the oldest first.
+    Show {
+        /// Only the last so many.
+        #[arg(long, value_name = "N")]
+        tail: Option<usize>,
+        /// Only calls of this operation, for instance IssueCertificate.
+        #[arg(long, value_name = "NAME")]
+        event: Option<String>,
+        /// Only calls from this time on, for instance 2026-11-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+    },
+    /// Check that nothing was changed, removed or put in. Exits with 1 if something was.
+    Verify,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let dir = match &args.data_dir {
+        Some(dir) => dir.clone(),
+        None => config::default_data_dir()?,
+    };
+    match &args.action {
+        Action::Show { tail, event, since } => {
+            let filter = Filter { tail: *tail, event_name: event.clone(), since: *since };
+            show(&dir.join(JOURNAL_DIR), filter, args.json)
+        }
+        Action::Verify => {
+            let mut store = StoreOptions::new(&dir);
+            if let Some(path) = &args.root_key {
+                store = store.root_key_file(path);
+            }
+            verify(&dir.join(JOURNAL_DIR), &store, args.json)
+        }
+    }
+}
+
+fn show(dir: &std::path::Path, filter: Filter, json: bool) -> Result<ExitCode, Failure> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut code = ExitCode::SUCCESS;
+    for entry in journal::show(dir, filter).map_err(failed)? {
+        let written = match entry {
+            Ok(entry) if json => writeln!(out, "{}", entry.event),
+            Ok(entry) => writeln!(out, "{}", line(&entry.event)),
+            Err(error) => {
+                eprintln!("keystead: {error}");
+                code = ExitCode::FAILURE;
+                continue;
+            }
+        };
+        // The reader has seen enough (`| head`).
+        if written.is_err() {
+            return Ok(code);
+        }
+    }
+    let _ = out.flush();
+    Ok(code)
+}
+
+/// An event on one line: when, what, how it ended, who, from where.
+fn line(event: &str) -> String {
+    let event: Value = serde_json::from_str(event).unwrap_or(Value::Null);
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let service = text("/eventSource");
+    let service = service.strip_suffix(".amazonaws.com").unwrap_or(&service);
+    let ending = match event.get("errorCode").and_then(Value::as_str) {
+        Some(code) => code,
+        None => "ok",
+    };
+    format!(
+        "{}  {service}:{}  {ending}  {}  {}",
+        text("/eventTime"),
+        text("/eventName"),
+        text("/userIdentity/arn"),
+        text("/sourceIPAddress"),
+    )
+}
+
+fn verify(dir: &std::path::Path, store: &StoreOptions, json: bool) -> Result<ExitCode, Failure> {
+    let pinned = journal::pinned(store).map_err(failed)?;
+    let report = journal::verify(dir, pinned.as_ref()).map_err(failed)?;
+    let whole = report.is_whole();
+    let last = report.last.as_ref();
+    if json {
+        let breaks: Vec<_> = report
+            .breaks
+            .iter()
+            .map(|found| json!({ "file": found.file, "line": found.line, "problem": found.problem.to_string() }))
+            .collect();
+        println!(
+            "{}",
+            json!({
+                "whole": whole,
+                "events": report.events,
+                "first": report.first,
+                "last": last.map(|head| head.sequence),
+                "breaks": report.break_count,
+                "named_breaks": breaks,
+            })
+        );
+    } else if whole {
+        println!("{} events, an unbroken chain", report.events);
+    } else {
+        println!("{} events, and the chain is broken in {} places:", report.events, report.break_count);
+        for found in &report.breaks {
+            println!("  {} line {}: {}", found.file, found.line, found.problem);
+        }
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure(error.to_string())
+}

@@ -1,0 +1,131 @@
+//! What the operator asked for: the command line, then the configuration file, then the defaults.
+//!
+//! [`FileConfig`] is what is parsed; [`Config`] is what is trusted: every value checked.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use keystead_core::{AccountId, Region};
+use serde::Deserialize;
+
+use crate::Failure;
+
+/// The checked configuration of a server.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where everything is kept.
+    pub(crate) data_dir: PathBuf,
+    /// The address of the AWS protocols.
+    pub(crate) listen: SocketAddr,
+    /// The account asked for; `None` takes the store's, or the default at the first start.
+    pub(crate) account: Option<AccountId>,
+    /// The region that `keystead env` exports.
+    pub(crate) region: Region,
+    /// Where the root key lies.
+    pub(crate) root_key: PathBuf,
+    /// The Unix socket of secret discovery.
+    pub(crate) xds_socket: PathBuf,
+    /// A certificate and key of the operator's own for TLS, instead of one that Keystead issues.
+    pub(crate) tls: Option<TlsFiles>,
+    /// Names and addresses under which clients reach the server, for the certificate it issues itself.
+    pub(crate) names: Vec<String>,
+    /// Whether an answer waits until its audit event is on disk.
+    pub(crate) audit_sync: bool,
+}
+
+/// PEM files of the operator's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The certificate, followed by its intermediates.
+    pub(crate) certificate: PathBuf,
+    /// Its private key.
+    pub(crate) key: PathBuf,
+}
+
+/// What the command line said; the file fills what is missing.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) region: Option<String>,
+}
+
+/// The configuration file (TOML), as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileConfig {
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    account: Option<String>,
+    region: Option<String>,
+    root_key: Option<PathBuf>,
+    xds_socket: Option<PathBuf>,
+    tls: Option<TlsFiles>,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    audit_sync: bool,
+}
+
+impl Config {
+    /// Reads `file` (if any) and lays `overrides` over it.
+    pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, Failure> {
+        let parsed = match file {
+            Some(path) => parse(path)?,
+            None => FileConfig::default(),
+        };
+        let data_dir = match overrides.data_dir.or(parsed.data_dir) {
+            Some(dir) => dir,
+            None => default_data_dir()?,
+        };
+        let listen = overrides.listen.or(parsed.listen);
+        let listen = listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+        let account = overrides.account.or(parsed.account);
+        let region = overrides.region.or(parsed.region);
+        Ok(Self {
+            listen: listen.parse().map_err(|_| {
+                Failure(format!(
+                    "cannot listen on '{listen}': expected ADDRESS:PORT, for instance {DEFAULT_LISTEN}"
+                ))
+            })?,
+            account: account
+                .map(|text| AccountId::parse(&text))
+                .transpose()
+                .map_err(|error| Failure(error.to_string()))?,
+            region: Region::parse(region.as_deref().unwrap_or(DEFAULT_REGION))
+                .map_err(|error| Failure(error.to_string()))?,
+            root_key: parsed.root_key.unwrap_or_else(|| data_dir.join("root.key")),
+            xds_socket: parsed.xds_socket.unwrap_or_else(|| data_dir.join("xds.sock")),
+            data_dir,
+            tls: parsed.tls,
+            names: parsed.names,
+            audit_sync: parsed.audit_sync,
+        })
+    }
+}
+
+fn parse(path: &Path) -> Result<FileConfig, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
+    toml::from_str(&text)
+        .map_err(|error| Failure(format!("{} is not a valid configuration: {error}", path.display())))
+}
+
+/// `$XDG_DATA_HOME/keystead`, by default `~/.local/share/keystead` (XDG Base Directory
+/// Specification).
+pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    from("XDG_DATA_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("keystead"))
+        .ok_or_else(|| Failure("neither XDG_DATA_HOME nor HOME is set: give --data-dir DIR".into()))
+}
+
+/// Loopback alone: whoever wants more says so, and then TLS is on.
+const DEFAULT_LISTEN: &str = "127.0.0.1:4700";
+
+/// The region that AWS's own tools assume where none is configured.
+const DEFAULT_REGION: &str = "us-east-1";

@@ -1,0 +1,259 @@
+//! `keystead up`: the server, from start to drain.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use keystead_app::{App, AppOptions, RootCredential, SystemEnv, tasks};
+use keystead_server::{
+    Delivery, Endpoint, Front, Lifecycle, Limits, Listeners, Metrics, Secrets, UnixAccess, panics,
+};
+use keystead_xds::Sds;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::Failure;
+use crate::config::{Config, Overrides};
+use crate::exports::ClientFile;
+use crate::server_tls::{self, ServerTls};
+
+/// Run the server.
+///
+/// Everything is served on one address: AWS's protocols, /health, /metrics, and secret discovery for
+/// Envoys (also on a Unix socket in the data directory). On loopback it speaks plain HTTP; on any
+/// other address TLS.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  keystead up
+  keystead up --listen 127.0.0.1:5000 --account 123456789012 --data-dir ./data
+  keystead up --config /etc/keystead.toml
+
+Configuration file (all of it optional):
+  data_dir = \"/var/lib/keystead\"
+  listen = \"10.0.0.5:4700\"
+  account = \"123456789012\"
+  region = \"eu-central-1\"
+  root_key = \"/media/key/root.key\"   # default: root.key in the data directory
+  names = [\"keystead.example.com\"]   # names of this server, for its own certificate
+  audit_sync = false                 # true: an answer waits until its audit event is on disk
+  [tls]                              # default: a certificate that Keystead issues itself
+  certificate = \"/etc/keystead/tls.pem\"
+  key = \"/etc/keystead/tls.key\"
+
+KEYSTEAD_ROOT_ACCESS_KEY_ID and KEYSTEAD_ROOT_SECRET_ACCESS_KEY set the root access key at the first
+start; without them it is random.")]
+pub(crate) struct Args {
+    /// Where everything is kept [default: $XDG_DATA_HOME/keystead].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:4700]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// A configuration file; what the command line says goes before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The account, twelve digits, at the first start [default: 000000000000].
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// The region that 'keystead env' exports [default: us-east-1]. Any region is served.
+    #[arg(long, value_name = "R")]
+    region: Option<String>,
+    /// Start although the store is older than the audit journal beside it (a restored backup).
+    #[arg(long)]
+    accept_rollback: bool,
+    /// Move the clock, for instance 60d or 12h ahead. For tests.
+    #[cfg(feature = "testing")]
+    #[arg(long, value_name = "N(d|h|m|s)", allow_hyphen_values = true)]
+    clock_offset: Option<String>,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    log_to_stderr();
+    panics::log_places_only();
+    let env = SystemEnv { offset: offset(&args)? };
+    let root_credential = root_credential()?;
+    let accept_rollback = args.accept_rollback;
+    let config = Config::load(
+        args.config.as_deref(),
+        Overrides {
+            data_dir: args.data_dir,
+            listen: args.listen,
+            account: args.account,
+            region: args.region,
+        },
+    )?;
+    let options = AppOptions {
+        data_dir: config.data_dir.clone(),
+        root_key: Some(config.root_key.clone()),
+        account: config.account.clone(),
+        root_credential,
+        audit_sync: config.audit_sync,
+        accept_rollback,
+        env: Arc::new(env),
+    };
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure(format!("cannot start: {error}")))?
+        .block_on(serve(config, options))
+}
+
+async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure> {
+    let mut stop = Stop::listen()?;
+    let metrics = Metrics::install().map_err(failed)?;
+    let (app, root) = App::open(options).await.map_err(failed)?;
+    let tls = server_tls::open(&config, &app).await?;
+    let listeners = listen(&config, tls.as_ref())?;
+    let endpoint = match listeners.addresses().first() {
+        Some(address) if tls.is_some() => format!("https://{address}"),
+        Some(address) => format!("http://{address}"),
+        None => return Err(Failure(format!("cannot listen on {}", config.listen))),
+    };
+
+    let lifecycle = Arc::new(Lifecycle::new());
+    let sds = Sds::start(Arc::new(Secrets::new(app.clone())), keystead_xds::limits::Limits::default());
+    let front = Front::new(app.clone(), lifecycle.clone(), Limits::default(), metrics)
+        .with_grpc(Delivery::new(sds.service()));
+    let serving = tokio::spawn(keystead_server::serve(listeners, Arc::new(front)));
+    let renewing = tls.as_ref().map(|tls| tls.keep_fresh(app.clone()));
+    let background = tasks::start(&app);
+
+    let client = ClientFile {
+        endpoint,
+        access_key_id: root.access_key_id,
+        secret_access_key: root.secret_access_key.expose().clone(),
+        region: config.region.to_string(),
+        ca_bundle: tls.as_ref().and_then(|tls| tls.bundle.clone()),
+        xds_socket: config.xds_socket.clone(),
+    };
+    client.store(&config.data_dir)?;
+    lifecycle.ready();
+    announce(&config, &app, &client)?;
+    stop.wait().await;
+
+    tracing::info!("draining");
+    sds.close();
+    if !lifecycle.drain(DRAIN).await {
+        tracing::warn!("some calls did not end within {DRAIN:?} and were cut");
+    }
+    background.stop().await;
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
+    serving.abort();
+    app.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure> {
+    let network = match tls {
+        Some(tls) => Endpoint::Tls(config.listen, tls.tls.clone()),
+        None => Endpoint::Plain(config.listen),
+    };
+    let access = match config.xds_socket.starts_with(&config.data_dir) {
+        true => UnixAccess::Owner,
+        false => UnixAccess::Everyone,
+    };
+    let socket = Endpoint::Unix(config.xds_socket.clone(), access);
+    Listeners::bind(vec![network, socket]).map_err(failed)
+}
+
+fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let dir = config.data_dir.display();
+    let write = writeln!(
+        out,
+        "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}\n  envoys    {}\n\n\
+         Point the AWS tools of a shell at it:\n  eval \"$(keystead env --data-dir {})\"\n\nready",
+        env!("CARGO_PKG_VERSION"),
+        client.endpoint,
+        app.account,
+        client.region,
+        config.root_key.display(),
+        client.xds_socket.display(),
+        crate::exports::quoted(&dir.to_string()),
+    );
+    write
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure(format!("cannot write to the standard output: {error}")))
+}
+
+/// The root access key that the environment sets, both parts or none.
+fn root_credential() -> Result<Option<RootCredential>, Failure> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable(ROOT_ID), variable(ROOT_SECRET)) {
+        (Some(id), Some(secret)) => RootCredential::chosen(id, secret).map(Some).map_err(failed),
+        (None, None) => Ok(None),
+        _ => Err(Failure(format!("set both {ROOT_ID} and {ROOT_SECRET}, or neither"))),
+    }
+}
+
+#[cfg(feature = "testing")]
+fn offset(args: &Args) -> Result<SignedDuration, Failure> {
+    let Some(text) = &args.clock_offset else {
+        return Ok(SignedDuration::ZERO);
+    };
+    let refused = || Failure(format!("cannot move the clock by '{text}': expected a number and d, h, m or s"));
+    let seconds = match text.chars().last() {
+        Some('d') => 86_400,
+        Some('h') => 3_600,
+        Some('m') => 60,
+        Some('s') => 1,
+        _ => return Err(refused()),
+    };
+    let number: i64 = text
+        .trim_end_matches(['d', 'h', 'm', 's'])
+        .parse()
+        .map_err(|_| refused())?;
+    number.checked_mul(seconds).map(SignedDuration::from_secs).ok_or_else(refused)
+}
+
+#[cfg(not(feature = "testing"))]
+fn offset(_args: &Args) -> Result<SignedDuration, Failure> {
+    Ok(SignedDuration::ZERO)
+}
+
+/// Warnings and errors of everything, and what Keystead itself has to say; `KEYSTEAD_LOG` chooses
+/// otherwise, in tracing's syntax.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("KEYSTEAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// The two signals that ask a server to end.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure(format!("cannot await signals: {error}")));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure(error.to_string())
+}
+
+const ROOT_ID: &str = "KEYSTEAD_ROOT_ACCESS_KEY_ID";
+const ROOT_SECRET: &str = "KEYSTEAD_ROOT_SECRET_ACCESS_KEY";
+
+/// How long calls under way may take to end: less than the 90 seconds after which systemd kills a
+/// service that is to stop (systemd.service(5), `TimeoutStopSec`).
+const DRAIN: Duration = Duration::from_secs(30);
