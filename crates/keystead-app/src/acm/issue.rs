@@ -27,7 +27,7 @@ pub(super) enum Found {
     /// The certificate was deleted.
     Nothing,
     /// Its time had not come; nothing was done.
-    Early(Loaded),
+    Early(Box<Loaded>),
     /// What was due was done; the queue has its next time.
     Due,
 }
@@ -40,7 +40,7 @@ pub(super) async fn reconcile(app: &Arc<App>, key: &str) -> Result<Found> {
         };
         let now = app.env.now();
         let done = match found.certificate.next(now) {
-            Next::Wait if pass == 0 => return Ok(Found::Early(found)),
+            Next::Wait if pass == 0 => return Ok(Found::Early(Box::new(found))),
             Next::Wait => return Ok(Found::Due),
             Next::Elapse => {
                 found.certificate.elapse(now);

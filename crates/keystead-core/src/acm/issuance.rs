@@ -1,9 +1,26 @@
-//! The last look before a certificate that a CA made becomes the one that is served.
+//! What a CA is asked for, and the last look before its answer becomes the certificate that is served.
 
 use jiff::Timestamp;
 
 use crate::acm::certificate::Certificate;
 use crate::acm::facts::Facts;
+use crate::x509::{GeneralName, Name, NameAttribute, Oid};
+
+/// Subject and alternative names of a certificate for these names: the first one is the subject's
+/// common name, all of them are alternative names.
+pub fn request(names: &[String]) -> (Name, Vec<GeneralName>) {
+    let common_name = names.iter().take(1).map(|name| NameAttribute {
+        oid: Oid::new("2.5.4.3"),
+        value: name.clone(),
+    });
+    let subject = Name {
+        attributes: common_name.collect(),
+    };
+    (
+        subject,
+        names.iter().cloned().map(GeneralName::Dns).collect(),
+    )
+}
 
 /// What the caller found out by cryptography about the CA's answer.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +45,7 @@ pub fn check(
     let shorter_lived = certificate
         .current
         .as_ref()
-        .is_some_and(|current| facts.not_after <= current.facts.not_after);
+        .is_some_and(|current| facts.not_after < current.facts.not_after);
     if !evidence.key_matches {
         Err("the certificate is for another key")
     } else if !evidence.chain_verifies {
@@ -40,7 +57,7 @@ pub fn check(
     } else if now < facts.not_before || now > facts.not_after {
         Err("the certificate is not valid now")
     } else if shorter_lived {
-        Err("the certificate ends no later than the one it is to replace")
+        Err("the certificate ends earlier than the one it is to replace")
     } else {
         Ok(())
     }
