@@ -24,28 +24,14 @@ pub async fn create_certificate_authority(
     ctx: &Ctx,
     input: wire::CreateCertificateAuthorityRequest,
 ) -> Result<wire::CreateCertificateAuthorityResponse> {
-    let asked = format!("{input:?}");
-    let token = match &input.idempotency_token {
+    let asked = input
+        .idempotency_token
+        .clone()
+        .map(|token| (token, format!("{input:?}")));
+    let token = match look_up(ctx, asked.as_ref()).await? {
         None => None,
-        Some(token) => {
-            let parts = [
-                b"CreateCertificateAuthority".as_slice(),
-                token.as_bytes(),
-                asked.as_bytes(),
-            ];
-            match token::look_up(
-                &ctx.app.store,
-                &ctx.prefix(),
-                &parts,
-                TOKEN_LIFETIME,
-                ctx.now,
-            )
-            .await?
-            {
-                Known::Done(arn) => return Ok(created(arn)),
-                Known::New(token) => Some(token),
-            }
-        }
+        Some(Known::Done(arn)) => return Ok(created(arn)),
+        Some(Known::New(token)) => Some(token),
     };
     let mut ca = CertificateAuthority::create(described(ctx, input)?, ctx.now)?;
     let new = ctx.app.keys.generate(ca.key_spec).await?;
@@ -63,8 +49,35 @@ pub async fn create_certificate_authority(
     if let Some(token) = &token {
         token.settle(&mut batch, &arn, ctx.now);
     }
-    ctx.app.store.commit(batch).await?;
-    Ok(created(arn))
+    match ctx.app.store.commit(batch).await {
+        Ok(_) => Ok(created(arn)),
+        // The same request was quicker; the key made here was never stored.
+        Err(StoreError::Conflict { .. }) => match look_up(ctx, asked.as_ref()).await? {
+            Some(Known::Done(arn)) => Ok(created(arn)),
+            _ => Err(contended(&arn)),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn look_up(ctx: &Ctx, asked: Option<&(String, String)>) -> Result<Option<Known>> {
+    let Some((token, asked)) = asked else {
+        return Ok(None);
+    };
+    let parts = [
+        b"CreateCertificateAuthority".as_slice(),
+        token.as_bytes(),
+        asked.as_bytes(),
+    ];
+    token::look_up(
+        &ctx.app.store,
+        &ctx.prefix(),
+        &parts,
+        TOKEN_LIFETIME,
+        ctx.now,
+    )
+    .await
+    .map(Some)
 }
 
 fn created(arn: String) -> wire::CreateCertificateAuthorityResponse {

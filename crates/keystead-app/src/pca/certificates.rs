@@ -3,13 +3,13 @@
 use keystead_core::pca::{Command, Revocation, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::x509::Csr;
-use keystead_store::{Batch, Expect, StoreError, Stored};
+use keystead_store::{Batch, Expect, StoreError};
 use keystead_wire::acm_pca as wire;
 
 use super::authorities::{ATTEMPTS, authority, contended};
 use super::issue::{Order, complete, intend, malformed_csr, prepare};
-use super::record::{Authority, CERTIFICATES, Issued, Progress, own_certificate};
-use super::token::{self, Known, TOKEN_LIFETIME, Token};
+use super::record::{CERTIFICATES, Issued, Progress, own_certificate};
+use super::token::{self, Known, TOKEN_LIFETIME};
 use super::{convert, passthrough, text};
 use crate::Ctx;
 
@@ -18,89 +18,51 @@ pub async fn issue_certificate(
     ctx: &Ctx,
     input: wire::IssueCertificateRequest,
 ) -> Result<wire::IssueCertificateResponse> {
-    let token = match look_up(ctx, &input).await? {
-        None => None,
-        Some(Known::Done(arn)) => {
-            return Ok(wire::IssueCertificateResponse {
-                certificate_arn: Some(arn),
-            });
-        }
-        Some(Known::New(token)) => Some(token),
-    };
-    let arn = input.certificate_authority_arn.clone();
-    let mut found = authority(ctx, &arn).await?;
-    // Before the request is read: what can't issue has no opinion of it.
-    let template = input
-        .template_arn
-        .as_deref()
-        .map_or(Ok(Template::DEFAULT), Template::parse)?;
-    let command = if template.is_root() {
-        Command::IssueOwn
-    } else {
-        Command::Issue
-    };
-    found.value.ca.check(command, ctx.now)?;
-    let csr = Csr::parse(&input.csr).map_err(malformed_csr)?;
-    csr.verify().map_err(malformed_csr)?;
-    let api = input.api_passthrough.map(passthrough::read).transpose()?;
-    let signature = convert::signature(input.signing_algorithm)?;
     for _ in 0..ATTEMPTS {
-        let order = Order {
-            template,
-            subject_der: &csr.subject_der,
-            extensions: &csr.extensions,
-            spki_der: &csr.spki_der,
-            api: api.clone(),
-            signature,
-            validity: convert::validity(&input.validity),
-            not_before: input.validity_not_before.as_ref().map(convert::validity),
-        };
-        if let Some(arn) = issue(ctx, &found, order, token.as_ref()).await? {
+        if let Some(arn) = attempt(ctx, &input).await? {
             return Ok(wire::IssueCertificateResponse {
                 certificate_arn: Some(arn),
             });
         }
-        found = authority(ctx, &arn).await?;
     }
-    Err(contended(&arn))
+    Err(contended(&input.certificate_authority_arn))
 }
 
-async fn look_up(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<Known>> {
-    let Some(token) = &input.idempotency_token else {
-        return Ok(None);
-    };
-    // The bytes of the request do not show in its text.
-    let asked = format!("{input:?}");
-    let parts = [
-        b"IssueCertificate".as_slice(),
-        token.as_bytes(),
-        asked.as_bytes(),
-        &input.csr,
-    ];
-    let known = token::look_up(
-        &ctx.app.store,
-        &ctx.prefix(),
-        &parts,
-        TOKEN_LIFETIME,
-        ctx.now,
-    )
-    .await?;
-    Ok(Some(known))
-}
-
-/// Issues one certificate; `None` if the authority changed meanwhile.
+/// Issues one certificate, or finds the one of its token; `None` if somebody else changed the
+/// authority or used the token meanwhile.
 ///
 /// Once the certificate is intended it will be issued, so that a key ring that is too busy just now
 /// is no failure: the answer names the certificate, and the task completes it (AWS too answers before
 /// the certificate can be fetched).
-async fn issue(
-    ctx: &Ctx,
-    found: &Stored<Authority>,
-    order: Order<'_>,
-    token: Option<&Token>,
-) -> Result<Option<String>> {
+async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<String>> {
+    let token = match look_up(ctx, input).await? {
+        None => None,
+        Some(Known::Done(arn)) => return Ok(Some(arn)),
+        Some(Known::New(token)) => Some(token),
+    };
+    let found = authority(ctx, &input.certificate_authority_arn).await?;
+    let template = input
+        .template_arn
+        .as_deref()
+        .map_or(Ok(Template::DEFAULT), Template::parse)?;
+    // Before the request is read: what can't issue has no opinion of it.
+    found.value.ca.check(template.command(), ctx.now)?;
+    let csr = Csr::parse(&input.csr).map_err(malformed_csr)?;
+    csr.verify().map_err(malformed_csr)?;
+    let api = input.api_passthrough.clone();
+    let order = Order {
+        template,
+        subject_der: &csr.subject_der,
+        extensions: &csr.extensions,
+        spki_der: &csr.spki_der,
+        api: api.map(passthrough::read).transpose()?,
+        signature: convert::signature(input.signing_algorithm)?,
+        validity: convert::validity(&input.validity),
+        not_before: input.validity_not_before.as_ref().map(convert::validity),
+    };
     let prepared = prepare(&found.value, order, ctx.now)?;
-    let intent = match intend(&ctx.app.store, found, prepared, token, ctx.now).await {
+    let intended = intend(&ctx.app.store, &found, prepared, token.as_ref(), ctx.now).await;
+    let intent = match intended {
         Ok(intent) => intent,
         Err(StoreError::Conflict { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -118,6 +80,29 @@ async fn issue(
         }
         Err(error) => Err(error),
     }
+}
+
+async fn look_up(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<Known>> {
+    let Some(token) = &input.idempotency_token else {
+        return Ok(None);
+    };
+    // The bytes of the request do not show in its text.
+    let asked = format!("{input:?}");
+    let parts = [
+        b"IssueCertificate".as_slice(),
+        token.as_bytes(),
+        asked.as_bytes(),
+        &input.csr,
+    ];
+    token::look_up(
+        &ctx.app.store,
+        &ctx.prefix(),
+        &parts,
+        TOKEN_LIFETIME,
+        ctx.now,
+    )
+    .await
+    .map(Some)
 }
 
 /// GetCertificate. Revoked and expired certificates are shown like others (model).

@@ -14,7 +14,7 @@
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::lint::{self, Issuer};
 use keystead_core::pca::{
-    ApiPassthrough, Command, CsrContent, Installed, Kind, Period, Serial, SubjectSource, Template,
+    ApiPassthrough, CsrContent, Installed, Kind, Period, Serial, SubjectSource, Template,
     UsageMode, Validity, Window, compose, window,
 };
 use keystead_core::x509::{Extension, KeySpec, SignatureAlgorithm, TbsCertificate};
@@ -63,15 +63,8 @@ pub(super) struct Intent {
 /// Validates an order and lints what would be signed.
 pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -> Result<Prepared> {
     let ca = &authority.ca;
+    ca.check(order.template.command(), now)?;
     let own = order.template.is_root();
-    ca.check(
-        if own {
-            Command::IssueOwn
-        } else {
-            Command::Issue
-        },
-        now,
-    )?;
     ca.check_signature(order.signature)?;
     let installed = if own {
         check_own(authority, &order)?;

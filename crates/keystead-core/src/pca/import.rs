@@ -15,8 +15,9 @@ pub struct ChainCertificate<'a> {
     pub subject_der: &'a [u8],
     /// DER of its issuer's name.
     pub issuer_der: &'a [u8],
-    /// First second of its validity (Unix time).
-    pub not_before: i64,
+    /// Whether its own key signed it. A name alone does not tell: an authority may be called like the
+    /// one above it.
+    pub self_signed: bool,
     /// Last second of its validity (Unix time).
     pub not_after: i64,
     /// Whether basicConstraints says that it is a CA.
@@ -43,8 +44,7 @@ pub fn check_import(
     chain: &[ChainCertificate<'_>],
     now: Timestamp,
 ) -> Result<()> {
-    let self_signed = certificate.subject_der == certificate.issuer_der;
-    match (kind, self_signed, chain.is_empty()) {
+    match (kind, certificate.self_signed, chain.is_empty()) {
         (Kind::Root, false, _) => {
             return refuse(
                 ErrorKind::InvalidRequest,
@@ -150,7 +150,7 @@ fn check_links(certificate: &ChainCertificate<'_>, chain: &[ChainCertificate<'_>
         }
         below = issuer;
     }
-    if below.subject_der != below.issuer_der {
+    if !below.self_signed {
         return refuse(
             ErrorKind::CertificateMismatch,
             "The last certificate of the chain is not a self-signed root.",
@@ -194,7 +194,7 @@ mod tests {
         ChainCertificate {
             subject_der: subject.as_bytes(),
             issuer_der: issuer.as_bytes(),
-            not_before: 0,
+            self_signed: subject == issuer,
             not_after: 2000,
             is_ca: true,
             basic_constraints_critical: true,

@@ -1,6 +1,7 @@
 //! Certificate templates (user guide, "AWS Private CA template definitions" and "template
 //! varieties").
 
+use super::state::Command;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a certificate is for, and who may add to it.
@@ -139,6 +140,15 @@ impl Template {
     /// Whether the authority signs its own certificate by it.
     pub fn is_root(self) -> bool {
         matches!(self.body, Body::Root | Body::BlankRoot { .. })
+    }
+
+    /// What issuing by it asks of the authority.
+    pub fn command(self) -> Command {
+        if self.is_root() {
+            Command::IssueOwn
+        } else {
+            Command::Issue
+        }
     }
 
     /// For an authority's certificate: `Some` of how many authorities may follow it, where that

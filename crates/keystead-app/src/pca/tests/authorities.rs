@@ -217,6 +217,23 @@ async fn a_token_makes_one_authority() {
 }
 
 #[tokio::test]
+async fn a_token_used_twice_at_once_makes_one_authority() {
+    let world = World::new().await;
+    let ctx = world.ctx();
+    let wanted = wire::CreateCertificateAuthorityRequest {
+        idempotency_token: Some("t".into()),
+        ..creation(wire::CertificateAuthorityType::Root, KeySpec::EcP256)
+    };
+    let all = (0..6).map(|_| create_certificate_authority(&ctx, wanted.clone()));
+    let all = futures::future::join_all(all).await;
+    let arns: std::collections::BTreeSet<_> = all
+        .into_iter()
+        .map(|created| created.unwrap().certificate_authority_arn.unwrap())
+        .collect();
+    assert_eq!(arns.len(), 1);
+}
+
+#[tokio::test]
 async fn listings_page_and_stay_within_the_account_and_region() {
     let world = World::new().await;
     let mut made = Vec::new();
