@@ -135,3 +135,11 @@ fn leftovers(files: &BTreeMap<PathBuf, String>) -> Outcome<Vec<PathBuf>> {
     left.sort();
     Ok(left)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_committed_is_what_the_models_say() {
+        super::run(true).unwrap();
+    }
+}
