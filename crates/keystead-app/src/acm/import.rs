@@ -173,11 +173,14 @@ async fn private_key(ctx: &Ctx, input: &[u8]) -> Result<NewKey> {
         })
 }
 
-/// Whether each certificate of the chain signed the one before.
+/// Whether each certificate of the chain signed the one before. A path ends at its trust anchor (RFC
+/// 5280 section 6.1), so what stands behind a self-signed certificate is kept but not judged.
 fn links(leaf: &x509::Certificate, chain: &[x509::Certificate]) -> Vec<bool> {
+    let root = chain.iter().position(x509::Certificate::is_self_issued);
+    let path = chain.iter().take(root.map_or(chain.len(), |root| root + 1));
     let subjects = std::iter::once(leaf).chain(chain);
     subjects
-        .zip(chain)
+        .zip(path)
         .map(|(subject, issuer)| {
             subject.issuer_der == issuer.subject_der
                 && subject.verify_issued_by(&issuer.spki_der).is_ok()
