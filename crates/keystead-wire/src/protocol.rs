@@ -62,6 +62,19 @@ pub struct Refusal {
     pub error: ErrorAnswer,
 }
 
+/// The headers by which a client asks for an operation in awsJson 1.1, to be signed with the rest;
+/// empty for a service that does not speak it.
+pub fn json_headers(service: &ServiceDef, operation: &str) -> HeaderMap {
+    let prefix = service.target_prefix.unwrap_or_default();
+    let target = HeaderValue::try_from(format!("{prefix}.{operation}"));
+    let mut headers = HeaderMap::new();
+    if let (Ok(target), true) = (target, service.protocols.iter().any(Protocol::is_json)) {
+        headers.insert(TARGET, target);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON_1_1));
+    }
+    headers
+}
+
 /// Finds out what a request asks for. `scope` is the service in the scope of its SigV4 credential,
 /// where it has one; it tells query services apart that know the same action.
 pub fn identify(parts: &Parts, body: &[u8], scope: Option<&str>) -> Result<Call, Refusal> {
@@ -146,8 +159,7 @@ fn identify_json(parts: &Parts, target: &HeaderValue) -> Result<Call, Refusal> {
     let (prefix, operation) = target.rsplit_once('.').unwrap_or((target, ""));
     dialect.service = services().iter().copied().find(|known| {
         // Either version of awsJson reaches a service of the other.
-        let speaks = |protocol: &Protocol| protocol.is_json();
-        known.target_prefix == Some(prefix) && known.protocols.iter().any(speaks)
+        known.target_prefix == Some(prefix) && known.protocols.iter().any(Protocol::is_json)
     });
     if version.is_none() || parts.method != Method::POST {
         return Err(dialect.refuse(ErrorAnswer::unknown_operation(

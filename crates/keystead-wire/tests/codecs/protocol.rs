@@ -2,8 +2,11 @@
 
 use http::request::Parts;
 use http::{Request, Response};
+use keystead_wire::protocol::json_headers;
 use keystead_wire::schema::Protocol;
-use keystead_wire::{Call, ErrorAnswer, FromValue, IntoValue, Refusal, acm_pca, identify, sts};
+use keystead_wire::{
+    Call, ErrorAnswer, FromValue, IntoValue, Refusal, acm_pca, identify, services, sts,
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/x-amz-json-1.1";
@@ -395,4 +398,18 @@ fn forms_are_read_only_from_forms() {
     let parts = head("POST", "/?Version=2011-06-15", &[("content-type", FORM)]);
     let call = identify(&parts, b"Action=GetCallerIdentity", None).unwrap();
     assert_eq!(named(&call).2, "GetCallerIdentity");
+}
+
+#[test]
+fn a_client_names_what_the_server_finds() {
+    for service in services() {
+        for operation in service.operations {
+            let mut parts = head("POST", "/", &[]);
+            parts.headers = json_headers(service, operation.name);
+            match identify(&parts, b"{}", None) {
+                Ok(call) => assert!(std::ptr::eq(call.operation, *operation)),
+                Err(_) => assert!(parts.headers.is_empty() && service.service_id == "STS"),
+            }
+        }
+    }
 }
