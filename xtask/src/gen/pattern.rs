@@ -109,6 +109,10 @@ fn escape(
     };
     if in_class {
         out.push_str(class);
+        // After a class a hyphen stands for itself; spelled out, the class would end in a range.
+        if letters.next_if_eq(&'-').is_some() {
+            out.push_str("\\-");
+        }
     } else {
         out.push_str(&format!("[{class}]"));
     }
@@ -124,6 +128,7 @@ mod tests {
         for (source, expected) in [
             (r"[\w+=/,.@-]*", r"^(?:[0-9A-Za-z_+=/,.@-]*)$"),
             (r"\d{6}", r"^(?:[0-9]{6})$"),
+            (r"[\w-z]", r"^(?:[0-9A-Za-z_\-z])$"),
             (
                 r"[\u0009\u0020-\u00FF]+",
                 r"^(?:[\x{0009}\x{0020}-\x{00FF}]+)$",
