@@ -107,7 +107,7 @@ class Bench:
 
     def signed(self, service, operation, parameters):
         server = self.server
-        request = unsigned(service, operation, server.host, parameters)
+        request = unsigned(service, operation, parameters=parameters)
         return sign(request, service, server.host, server.key_id, server.secret)
 
     def issue(self, seconds=None):

@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import authorities  # noqa: E402
-from server import Server  # noqa: E402
+from server import CBOR, Server  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +27,10 @@ def own_server(tmp_path):
     own.kill()
 
 
-@pytest.fixture(scope="session")
-def pca(server):
-    return server.client("acm-pca")
+@pytest.fixture(scope="session", params=["json", CBOR])
+def pca(server, request):
+    """A client of acm-pca in each of the service's protocols: what uses it runs twice."""
+    return server.client("acm-pca", protocol=request.param)
 
 
 @pytest.fixture(scope="session")

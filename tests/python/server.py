@@ -1,5 +1,6 @@
 """The real `keystead` binary as a throw-away child process, and clients that talk to it."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import threading
 import time
 
 import boto3
+import botocore.auth
 import botocore.config
 
 BINARY = os.environ["KEYSTEAD_BIN"]
@@ -18,6 +20,34 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 # How long a start may take before a test calls it hung: a debug build on a busy two-core machine.
 START_SECONDS = 60
+
+
+CBOR = "smithy-rpc-v2-cbor"
+
+
+def speak(session, service, protocol):
+    """Makes a botocore session speak one protocol of those that the service's model names.
+
+    The newest model of acm-pca puts CBOR first, and SDKs of other languages follow it; botocore ranks the
+    protocols by itself and takes JSON.
+    """
+    model = session.get_component("data_loader").load_service_model(service, "service-2")
+    assert protocol in model["metadata"]["protocols"], model["metadata"]
+    model["metadata"]["protocols"] = [protocol]
+
+
+# Where the clock of the server is that a request goes to, seen from here: the SDK signs by that clock.
+_ahead = datetime.timedelta(0)
+_now = botocore.auth.get_current_datetime
+botocore.auth.get_current_datetime = lambda *arguments, **named: _now(*arguments, **named) + _ahead
+
+
+def _sign_ahead(by):
+    def before_signing(**_):
+        global _ahead
+        _ahead = by
+
+    return before_signing
 
 
 class StartFailure(Exception):
@@ -44,6 +74,7 @@ class Server:
         self.said = []
         self.variables = {}
         self.ready_at = None
+        self.ahead = datetime.timedelta(0)
 
     def environment(self):
         """The environment of the server and of clients: nothing of AWS's that the caller had set."""
@@ -54,9 +85,12 @@ class Server:
             "AWS_MAX_ATTEMPTS": "1",
         }
 
-    def start(self, *more, listen="127.0.0.1:0"):
-        """Starts the server and waits for its line `ready`."""
+    def start(self, *more, listen="127.0.0.1:0", ahead=datetime.timedelta(0)):
+        """Starts the server, its clock moved ahead, and waits for its line `ready`."""
         command = [BINARY, "up", "--listen", listen, "--data-dir", str(self.data)]
+        self.ahead = ahead
+        if ahead:
+            command += ["--clock-offset", f"{int(ahead.total_seconds())}s"]
         if self.account:
             command += ["--account", self.account]
         environment = self.environment() | {
@@ -140,10 +174,13 @@ class Server:
     def host(self):
         return self.endpoint.split("//")[1]
 
-    def client(self, service, region=REGION, **options):
+    def client(self, service, region=REGION, protocol=None, **options):
         """A boto3 client that never retries: a test sees every answer there was."""
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 60, "parameter_validation": True}
-        return boto3.session.Session().client(
+        session = boto3.session.Session()
+        if protocol:
+            speak(session._session, service, protocol)
+        client = session.client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
@@ -152,6 +189,8 @@ class Server:
             aws_session_token=options.pop("token", None),
             config=botocore.config.Config(**(settings | options)),
         )
+        client.meta.events.register("before-sign", _sign_ahead(self.ahead))
+        return client
 
     def shell_environment(self, region=REGION):
         """What `eval "$(keystead env)"` leaves in a shell."""

@@ -1,6 +1,7 @@
 """Requests as the SDK serializes and signs them, and sent so that a test can spoil one."""
 
 import datetime
+import functools
 import http.client
 import json
 import pathlib
@@ -10,10 +11,16 @@ import botocore.awsrequest
 import botocore.credentials
 import botocore.session
 
-from server import REGION
+from server import CBOR, REGION, speak
 
 SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
-EVERY_OPERATION = [(service, operation) for service, samples in SAMPLES.items() for operation in samples]
+PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"]}
+EVERY_OPERATION = [
+    (service, operation, protocol)
+    for service, samples in SAMPLES.items()
+    for operation in samples
+    for protocol in PROTOCOLS[service]
+]
 
 
 class Request:
@@ -33,12 +40,20 @@ class Request:
             connection.close()
 
 
-def unsigned(service, operation, host, parameters=None):
-    """The sample request of an operation, or one with these parameters, in the SDK's choice of protocol."""
-    parameters = SAMPLES[service][operation] if parameters is None else parameters
-    client = botocore.session.Session().create_client(
-        service, REGION, endpoint_url=f"http://{host}", aws_access_key_id="x", aws_secret_access_key="x"
+@functools.cache
+def _client(service, protocol):
+    """What serializes; one a protocol, since making one takes its time."""
+    session = botocore.session.Session()
+    speak(session, service, protocol)
+    return session.create_client(
+        service, REGION, endpoint_url="http://localhost", aws_access_key_id="x", aws_secret_access_key="x"
     )
+
+
+def unsigned(service, operation, protocol=None, parameters=None):
+    """The sample request of an operation, or one with these parameters."""
+    parameters = SAMPLES[service][operation] if parameters is None else parameters
+    client = _client(service, protocol or PROTOCOLS[service][0])
     model = client.meta.service_model.operation_model(operation)
     serialized = client._serializer.serialize_to_request(parameters, model)
     body = serialized["body"]
@@ -59,9 +74,9 @@ def sign(request, service, host, key_id, secret, at=None, token=None):
     return Request(request.method, request.path, headers, request.body)
 
 
-def signed(server, service, operation, at=None):
+def signed(server, service, operation, protocol=None, at=None):
     """The sample request, signed by the server's root key."""
-    request = unsigned(service, operation, server.host)
+    request = unsigned(service, operation, protocol)
     return sign(request, service, server.host, server.key_id, server.secret, at)
 
 

@@ -66,10 +66,10 @@ CASES = [
         "create_certificate_authority",
         {
             "CertificateAuthorityType": "ROOT",
-            "CertificateAuthorityConfiguration": CONFIGURATION | {"Subject": {"Country": "GERMANY"}},
+            "CertificateAuthorityConfiguration": CONFIGURATION | {"Subject": {"GenerationQualifier": "Senior"}},
         },
-        "Value 'GERMANY' at 'certificateAuthorityConfiguration.subject.country' failed to satisfy constraint: "
-        "Member must have length less than or equal to 2",
+        "Value 'Senior' at 'certificateAuthorityConfiguration.subject.generationQualifier' failed to satisfy "
+        "constraint: Member must have length less than or equal to 3",
     ),
     (
         "acm-pca",

@@ -65,7 +65,7 @@ def test_every_key_algorithm_makes_a_root(pca, key):
     answer = pca.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
     certificate = parse(answer["Certificate"])
     assert "CertificateChain" not in answer
-    assert int(found["Serial"].replace(":", ""), 16) == certificate.serial_number
+    assert int(found["Serial"]) == certificate.serial_number
     assert found["NotBefore"] == certificate.not_valid_before_utc
     assert found["NotAfter"] == certificate.not_valid_after_utc
 
@@ -76,9 +76,6 @@ def test_every_key_algorithm_makes_a_root(pca, key):
         ("RSA_2048", "SHA256WITHRSA"),
         ("RSA_2048", "SHA384WITHRSA"),
         ("RSA_2048", "SHA512WITHRSA"),
-        ("RSA_2048", "SHA256WITHRSA_PSS"),
-        ("RSA_2048", "SHA384WITHRSA_PSS"),
-        ("RSA_2048", "SHA512WITHRSA_PSS"),
         ("EC_prime256v1", "SHA384WITHECDSA"),
         ("EC_secp384r1", "SHA256WITHECDSA"),
     ],
@@ -89,6 +86,14 @@ def test_every_signing_algorithm_signs(pca, key, signing):
     digest = signing[:6].lower()
     assert certificate.signature_hash_algorithm.name == digest
     certificate.verify_directly_issued_by(certificate)
+
+
+@pytest.mark.parametrize(
+    ("key", "signing"), [("RSA_2048", "SHA256WITHRSA_PSS"), ("EC_prime256v1", "SM3WITHSM2"), ("SM2", "SM3WITHSM2")]
+)
+def test_algorithms_that_are_not_served_are_named(pca, key, signing):
+    with refused("InvalidArgsException", "is not supported"):
+        create(pca, "Elsewhere", key, signing=signing)
 
 
 def test_a_key_that_cannot_make_the_signature_is_refused(pca):
@@ -219,7 +224,8 @@ def test_a_subordinate_needs_the_chain_that_signed_it(pca, root):
         )
 
 
-def test_an_end_entity_certificate_makes_no_authority(pca, root, pending):
+def test_an_end_entity_certificate_makes_no_authority(pca, root):
+    pending = create(pca, "No authority", kind="SUBORDINATE")
     _, answer = issue(pca, root, csr_of(pca, pending))
     with refused("MalformedCertificateException"):
         pca.import_certificate_authority_certificate(
@@ -293,7 +299,7 @@ def test_a_deleted_authority_is_gone_when_its_time_is_over(own_server):
     disable(pca, arn)
     pca.delete_certificate_authority(CertificateAuthorityArn=arn, PermanentDeletionTimeInDays=7)
     own_server.kill()
-    pca = own_server.start("--clock-offset", "8d").client("acm-pca")
+    pca = own_server.start(ahead=datetime.timedelta(days=8)).client("acm-pca")
     with refused("ResourceNotFoundException"):
         pca.restore_certificate_authority(CertificateAuthorityArn=arn)
     with refused("ResourceNotFoundException"):
@@ -304,7 +310,7 @@ def test_an_authority_expires(own_server):
     pca = own_server.start().client("acm-pca")
     arn = root(pca, "Short", validity=("DAYS", 10))
     own_server.kill()
-    pca = own_server.start("--clock-offset", "11d").client("acm-pca")
+    pca = own_server.start(ahead=datetime.timedelta(days=11)).client("acm-pca")
     assert describe(pca, arn)["Status"] == "EXPIRED"
     with refused("InvalidStateException"):
         issue(pca, arn, request()[0], signing="SHA256WITHECDSA")

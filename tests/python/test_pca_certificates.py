@@ -40,7 +40,8 @@ def test_a_leaf_is_what_its_template_says(pca, root):
     assert names == ["leaf.example.internal", "www.example.internal"]
     assert extension(leaf, x509.BasicConstraints).value.ca is False
     usage = extension(leaf, x509.KeyUsage)
-    assert usage.critical and usage.value.digital_signature and usage.value.key_encipherment
+    # RFC 8813 section 3: an ECDSA key enciphers no keys, whatever the template says for RSA.
+    assert usage.critical and usage.value.digital_signature and not usage.value.key_encipherment
     assert not usage.value.key_cert_sign
     purposes = set(extension(leaf, x509.ExtendedKeyUsage).value)
     assert purposes == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
@@ -132,7 +133,7 @@ def test_never_past_the_end_of_the_authority(pca):
     issue(pca, short, request()[0], validity=("DAYS", 9))
 
 
-@pytest.mark.parametrize("validity", [("DAYS", 0), ("ABSOLUTE", 1), ("END_DATE", 20201332000000)])
+@pytest.mark.parametrize("validity", [("DAYS", 10**9), ("ABSOLUTE", 1), ("END_DATE", 20201332000000)])
 def test_a_validity_that_makes_no_sense_is_refused(pca, root, validity):
     with refused("ValidationException"):
         issue(pca, root, request()[0], validity=validity)
@@ -152,6 +153,12 @@ def test_a_request_comes_in_many_forms(pca, root, form):
     }[form]
     _, answer = issue(pca, root, csr)
     assert parse(answer["Certificate"]).public_key() == key.public_key()
+
+
+def test_an_rsa_key_may_encipher_keys(pca, root):
+    _, answer = issue(pca, root, request(key=authorities.new_key("RSA-2048"))[0])
+    usage = extension(parse(answer["Certificate"]), x509.KeyUsage).value
+    assert usage.digital_signature and usage.key_encipherment
 
 
 @pytest.mark.parametrize("kind", ["RSA-2048", "RSA-3072", "P-256", "P-384", "P-521"])
@@ -230,8 +237,10 @@ def test_what_cannot_be_fetched(pca, root):
     with refused("InvalidArnException"):
         pca.get_certificate(CertificateAuthorityArn=root, CertificateArn=root)
     arn, _ = issue(pca, root, request()[0])
-    with refused("ResourceNotFoundException"):
+    with refused("InvalidArnException"):
         pca.get_certificate(CertificateAuthorityArn=NEVER_EXISTED, CertificateArn=arn)
+    with refused("ResourceNotFoundException"):
+        pca.get_certificate(CertificateAuthorityArn=NEVER_EXISTED, CertificateArn=arn.replace(root, NEVER_EXISTED))
     with refused("ResourceNotFoundException"):
         issue(pca, NEVER_EXISTED, request()[0], signing="SHA256WITHECDSA")
 

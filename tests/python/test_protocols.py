@@ -5,8 +5,11 @@ import os
 import pathlib
 import subprocess
 
+import pytest
+
 from authorities import NEVER_EXISTED, create
 from refusals import refused
+from server import CBOR
 
 OLD_PYTHON = pathlib.Path(os.environ["KEYSTEAD_TEST_VENV_OLD"]) / "bin/python"
 
@@ -33,24 +36,40 @@ print(json.dumps({"arn": arn, "described": described, "code": code, "headers": h
 """
 
 
-def test_the_newest_sdk_speaks_cbor(server):
-    pca = server.client("acm-pca")
+@pytest.mark.parametrize(
+    ("protocol", "content"), [("json", "application/x-amz-json-1.1"), (CBOR, "application/cbor")]
+)
+def test_the_newest_sdk_speaks_either(server, protocol, content):
+    pca = server.client("acm-pca", protocol=protocol)
     sent = []
     pca.meta.events.register("before-send.acm-pca", lambda request, **_: sent.append(request))
     arn = create(pca, "Newest Client")
     answer = pca.describe_certificate_authority(CertificateAuthorityArn=arn)
     assert answer["CertificateAuthority"]["Arn"] == arn
-    assert [request.headers["smithy-protocol"] for request in sent] == [b"rpc-v2-cbor"] * 2 or [
-        request.headers["smithy-protocol"] for request in sent
-    ] == ["rpc-v2-cbor"] * 2
-    assert all("/operation/" in request.url for request in sent)
-    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/cbor"
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == content
+    paths = {request.url.removeprefix(server.endpoint) for request in sent}
+    service = "/service/ACMPrivateCA/operation/"
+    cbor = {service + "CreateCertificateAuthority", service + "DescribeCertificateAuthority"}
+    assert paths == (cbor if protocol == CBOR else {"/"})
     with refused("ResourceNotFoundException") as seen:
         pca.describe_certificate_authority(CertificateAuthorityArn=NEVER_EXISTED)
-    assert seen.message
+    assert NEVER_EXISTED in seen.message
 
 
-def test_the_older_sdk_speaks_json(server, pca):
+def test_what_one_protocol_wrote_the_other_reads(server):
+    json_client, cbor_client = (server.client("acm-pca", protocol=protocol) for protocol in ("json", CBOR))
+    for writer, reader in ((json_client, cbor_client), (cbor_client, json_client)):
+        arn = create(writer, {"CommonName": "Zweisprachig", "Organization": "Größe"})
+        answers = [c.describe_certificate_authority(CertificateAuthorityArn=arn) for c in (writer, reader)]
+        # JSON writes times with milliseconds, CBOR as it finds them: equal to the millisecond.
+        for answer in answers:
+            authority = answer["CertificateAuthority"]
+            for field in ("CreatedAt", "LastStateChangeAt"):
+                authority[field] = round(authority[field].timestamp(), 3)
+        assert answers[0]["CertificateAuthority"] == answers[1]["CertificateAuthority"]
+
+
+def test_the_older_sdk_speaks_json(server):
     ran = subprocess.run(
         [OLD_PYTHON, "-c", OLD_CLIENT, NEVER_EXISTED],
         env=server.shell_environment(),
@@ -64,6 +83,7 @@ def test_the_older_sdk_speaks_json(server, pca):
     assert targets == ["ACMPrivateCA.CreateCertificateAuthority"] + ["ACMPrivateCA.DescribeCertificateAuthority"] * 2
     assert seen["code"] == "ResourceNotFoundException"
     # What the old SDK made, the new one reads, through the other protocol, and the same.
+    pca = server.client("acm-pca", protocol=CBOR)
     now = pca.describe_certificate_authority(CertificateAuthorityArn=seen["arn"])["CertificateAuthority"]
     then = seen["described"]
     assert now["Status"] == then["Status"]

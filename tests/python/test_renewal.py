@@ -1,5 +1,7 @@
 """Managed renewal, seen by moving the server's clock."""
 
+import datetime
+
 import authorities
 from authorities import parse
 from test_acm import decrypted, describe, issued
@@ -18,9 +20,9 @@ def renewed(acm, arn, before):
     )
 
 
-def restarted(own_server, offset):
+def restarted(own_server, days):
     own_server.kill()
-    own_server.start("--clock-offset", offset)
+    own_server.start(ahead=datetime.timedelta(days=days))
     return own_server.client("acm")
 
 
@@ -32,9 +34,9 @@ def test_a_delivered_certificate_is_renewed_before_its_end(own_server):
     # Only what somebody uses is renewed: export counts as use (ACM user guide, "Managed renewal").
     exported = acm.export_certificate(CertificateArn=arn, Passphrase=b"passphrase")
     assert describe(acm, arn)["RenewalEligibility"] == "ELIGIBLE"
-    acm = restarted(own_server, "100d")
+    acm = restarted(own_server, 100)
     assert acm.get_certificate(CertificateArn=arn)["Certificate"] == exported["Certificate"]
-    acm = restarted(own_server, "380d")
+    acm = restarted(own_server, 380)
     answer = renewed(acm, arn, exported["Certificate"])
     old, new = parse(exported["Certificate"]), parse(answer["Certificate"])
     assert new.not_valid_after_utc > old.not_valid_after_utc
@@ -50,7 +52,7 @@ def test_a_certificate_nobody_uses_expires(own_server):
     acm, pca = own_server.client("acm"), own_server.client("acm-pca")
     arn = issued(acm, authority(pca))
     assert describe(acm, arn)["RenewalEligibility"] == "INELIGIBLE"
-    acm = restarted(own_server, "400d")
+    acm = restarted(own_server, 400)
     assert until("its end", lambda: describe(acm, arn)["Status"] == "EXPIRED")
 
 
@@ -61,7 +63,7 @@ def test_a_renewal_without_permission_fails_and_the_old_one_serves(own_server):
     arn = issued(acm, root)
     before = acm.export_certificate(CertificateArn=arn, Passphrase=b"passphrase")["Certificate"]
     pca.delete_permission(CertificateAuthorityArn=root, Principal="acm.amazonaws.com")
-    acm = restarted(own_server, "380d")
+    acm = restarted(own_server, 380)
     summary = until("the failure", lambda: describe(acm, arn).get("RenewalSummary"))
     assert summary["RenewalStatus"] in ("PENDING_AUTO_RENEWAL", "FAILED")
     assert summary["RenewalStatusReason"] == "PCA_ACCESS_DENIED"
@@ -69,5 +71,5 @@ def test_a_renewal_without_permission_fails_and_the_old_one_serves(own_server):
     assert describe(acm, arn)["Status"] == "ISSUED"
     # The permission is back: the next attempt succeeds, without anybody asking.
     authorities.grant(own_server.client("acm-pca"), root)
-    acm = restarted(own_server, "384d")
+    acm = restarted(own_server, 384)
     renewed(acm, arn, before)
