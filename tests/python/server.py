@@ -1,19 +1,24 @@
 """The real `keystead` binary as a throw-away child process, and clients that talk to it."""
 
+import atexit
 import datetime
+import functools
 import json
 import os
 import pathlib
 import queue
 import secrets
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 import boto3
 import botocore.auth
 import botocore.config
+import botocore.session
 
 BINARY = os.environ["KEYSTEAD_BIN"]
 ACCOUNT = "123456789012"
@@ -23,6 +28,25 @@ START_SECONDS = 60
 
 
 CBOR = "smithy-rpc-v2-cbor"
+
+
+@functools.cache
+def our_models():
+    """A folder in botocore's layout with the model of our own service: any AWS SDK can speak to it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="keystead-models-"))
+    atexit.register(shutil.rmtree, folder)
+    model = pathlib.Path(__file__).parents[2] / "models" / "keystead.json"
+    version = json.loads(model.read_text())["metadata"]["apiVersion"]
+    (folder / "keystead" / version).mkdir(parents=True)
+    shutil.copy(model, folder / "keystead" / version / "service-2.json")
+    return str(folder)
+
+
+def session():
+    """An SDK that knows our own service beside AWS's."""
+    made = botocore.session.Session()
+    made.get_component("data_loader").search_paths.append(our_models())
+    return made
 
 
 def speak(session, service, protocol):
@@ -177,10 +201,10 @@ class Server:
     def client(self, service, region=REGION, protocol=None, **options):
         """A boto3 client that never retries: a test sees every answer there was."""
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 60, "parameter_validation": True}
-        session = boto3.session.Session()
+        botocore_session = session()
         if protocol:
-            speak(session._session, service, protocol)
-        client = session.client(
+            speak(botocore_session, service, protocol)
+        client = boto3.session.Session(botocore_session=botocore_session).client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,

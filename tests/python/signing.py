@@ -9,12 +9,11 @@ import pathlib
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
-import botocore.session
 
-from server import CBOR, REGION, speak
+from server import CBOR, REGION, session, speak
 
 SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
-PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"]}
+PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"], "keystead": ["json"]}
 EVERY_OPERATION = [
     (service, operation, protocol)
     for service, samples in SAMPLES.items()
@@ -43,9 +42,9 @@ class Request:
 @functools.cache
 def _client(service, protocol):
     """What serializes; one a protocol, since making one takes its time."""
-    session = botocore.session.Session()
-    speak(session, service, protocol)
-    return session.create_client(
+    made = session()
+    speak(made, service, protocol)
+    return made.create_client(
         service, REGION, endpoint_url="http://localhost", aws_access_key_id="x", aws_secret_access_key="x"
     )
 

@@ -154,8 +154,8 @@ def test_a_node_gets_nothing_that_is_not_its_own(world, start):
 
 def test_a_node_that_nobody_registered_gets_nothing(world, start):
     text = world.bootstrap("known")
-    assert '"known"' in text or "id: known" in text
-    stranger = start(text.replace('"known"', '"stranger"').replace("id: known", "id: stranger"), "stranger")
+    assert ":node/known" in text
+    stranger = start(text.replace(":node/known", ":node/stranger"), "stranger")
     known = start(text, "known")
     known.serving()
     assert not stranger.ready()

@@ -79,9 +79,8 @@ fn words(operation: &str, separator: char) -> String {
 fn read_served(sources: &[Source]) -> Result<Operations, Breach> {
     let served: Served = toml::from_str(text_of(sources, SERVED)?)
         .map_err(|e| Breach::new(SERVED, 0, "operations", e.to_string()))?;
-    // Our own services are no AWS client's to call: their tests are in Rust.
-    let theirs = served.service.into_iter().filter(|service| !service.ours);
-    Ok(theirs
+    let services = served.service.into_iter();
+    Ok(services
         .map(|service| (service.model, service.operations))
         .collect())
 }
@@ -108,7 +107,6 @@ mod tests {
     use super::*;
 
     const STS: &str = "[[service]]\nmodel = 'sts'\nmodule = 'sts'\nnamespace = 'n'\noperations = ";
-    const OURS: &str = "[[service]]\nmodel = 'keystead'\nmodule = 'keystead'\nnamespace = 'n'\nours = true\noperations = ";
 
     fn source(path: &str, text: &str) -> Source {
         Source {
@@ -131,10 +129,7 @@ mod tests {
     #[test]
     fn a_served_operation_without_sample_and_test_is_named_twice() {
         let sources = [
-            source(
-                SERVED,
-                &format!("{STS}['GetCallerIdentity']\n{OURS}['RegisterNode']\n"),
-            ),
+            source(SERVED, &format!("{STS}['GetCallerIdentity']\n")),
             source(SAMPLES, "{}"),
         ];
         let rules: Vec<_> = check(&sources)

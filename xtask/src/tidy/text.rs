@@ -89,7 +89,7 @@ const BANS: &[Ban] = &[
     Ban {
         rule: "skipped-test",
         words: &[
-            "#[ignore",
+            "#[ignore]",
             "pytest.skip",
             "mark.skip",
             "mark.xfail",
