@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::Version;
 
 /// Commits that a consumer may be behind before it is told to read again: a second of a busy
-/// store (`benches/commit.rs`), at some 100 bytes each.
+/// store (`benches/store.rs`), at some 100 bytes each.
 pub(crate) const FEED_DEPTH: usize = 8192;
 
 /// One record that a commit put or deleted, or one item of a queue that it put, moved or took out.

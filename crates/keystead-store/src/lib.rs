@@ -7,6 +7,30 @@
 //! Every value is sealed before an engine sees it; record keys are plain. What a thief of the disk
 //! can read is told in `docs/formats.md`.
 //!
+//! ```
+//! # use serde::{Serialize, Deserialize};
+//! # use keystead_store::{Batch, Collection, Expect, Store, StoreOptions, Versioned};
+//! #[derive(Serialize, Deserialize)]
+//! struct Lamp { watts: u32 }
+//! impl Versioned for Lamp {
+//!     const MARKER: &'static str = "example.lamp/1";
+//! }
+//! const LAMPS: Collection = Collection("example.lamps");
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let store = Store::open(StoreOptions::new(dir.path())).await?;
+//! let mut batch = Batch::new();
+//! batch.put(LAMPS, "desk", &Lamp { watts: 7 }, Expect::Absent);
+//! store.commit(batch).await?;
+//!
+//! let desk = store.get::<Lamp>(LAMPS, "desk").await?.ok_or("it was just stored")?;
+//! let mut batch = Batch::new();
+//! batch.put(LAMPS, "desk", &Lamp { watts: 9 }, Expect::Version(desk.version));
+//! store.commit(batch).await?;
+//! # Ok(()) }
+//! ```
+//!
 //! Outside is one concrete type, [`Store`]; inside, a private trait that each engine implements.
 //! Only this crate names an engine. `conformance` holds the cases that every engine passes.
 

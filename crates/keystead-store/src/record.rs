@@ -36,7 +36,7 @@ const USUAL_RECORD: usize = 2048;
 ///
 /// Fields may be added to a version with `#[serde(default)]`: records carry their field names.
 /// Anything else is a new version.
-pub trait Versioned: Serialize + DeserializeOwned {
+pub trait Versioned: Serialize + DeserializeOwned + Send + 'static {
     /// Kind and version, as `kind/number`; at most 255 bytes. Never reused.
     const MARKER: &'static str;
 

@@ -23,6 +23,10 @@ use crate::{Batch, Change, ChangeFeed, Lease, OpenError, StoreError, StoreOption
 /// `MaxResults`), and one more tells whether there is a next page.
 pub const MAX_PAGE: usize = 1001;
 
+/// Records of a page that are unsealed and decoded where they are asked for, at some ten
+/// microseconds each; longer pages would hold up others on an async executor.
+const INLINE_ROWS: usize = 16;
+
 /// The name of a set of records, as `service.kind`: lower-case letters, digits, '.' and '-'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Collection(pub &'static str);
@@ -113,9 +117,18 @@ impl Store {
             .engine
             .scan(collection.0, prefix, after, limit.min(MAX_PAGE))
             .await?;
-        rows.into_iter()
-            .map(|row| self.open_row(collection, row))
-            .collect()
+        let open = move |store: &Self| -> Result<Vec<_>, StoreError> {
+            rows.into_iter()
+                .map(|row| store.open_row(collection, row))
+                .collect()
+        };
+        if limit <= INLINE_ROWS {
+            return open(self);
+        }
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || open(&store))
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     /// Stores the batch, all of it or nothing; when this returns `Ok` it is on the disk and can be

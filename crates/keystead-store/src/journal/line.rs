@@ -184,6 +184,9 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head, store: Version, event: &[u8]
     Head { sequence, hash }
 }
 
+/// No journal or store counts this far; who claims to has not, and could make versions run out.
+const MOST: u64 = 1 << 62;
+
 /// A decimal number without sign or leading zeros.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -192,7 +195,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
         return None;
     }
     let value = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((value, rest))
+    (value <= MOST).then_some((value, rest))
 }
 
 #[cfg(test)]

@@ -168,7 +168,8 @@ impl Journal {
         self.inner.appender.head()
     }
 
-    /// Ends it: syncs what was recorded, and records in the store where the journal ends.
+    /// Ends it: syncs what was recorded, and records in the store where the journal ends. Close it
+    /// before the store.
     ///
     /// # Errors
     /// [`JournalError::Unavailable`] when the disk fails or hangs.
