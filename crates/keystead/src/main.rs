@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod audit;
 mod client;
 mod config;
+mod demo;
 mod envoy;
 mod exports;
 mod server_tls;
@@ -29,6 +30,7 @@ First steps:
   keystead up                          start the server
   eval \"$(keystead env)\"               point the AWS tools of this shell at it
   aws sts get-caller-identity          see that it answers
+  keystead demo mesh                   see two Envoys talk TLS with certificates of a private CA
 ";
 
 #[derive(Subcommand)]
@@ -43,6 +45,8 @@ enum Command {
     Envoy(envoy::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
+    /// See Keystead at work on this machine.
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Status(args) => block_on(status::run(args)),
         Command::Envoy(args) => block_on(envoy::run(args)),
         Command::Audit(args) => audit::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
     };
     match outcome {
         Ok(code) => code,
