@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::poll::until;
 use crate::Failure;
-use crate::client::{ACM, ACM_PCA, Client, Service};
+use keystead_wire::schema::ServiceDef;
+
+use crate::client::{ACM, ACM_PCA, Client};
 
 /// The walkthrough's `SERVICES_DOMAIN`.
 pub(super) const DOMAIN: &str = "default.svc.cluster.local";
@@ -18,14 +20,14 @@ pub(super) const DOMAIN: &str = "default.svc.cluster.local";
 /// Returns its ARN and its certificate.
 pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure> {
     let created = client
-        .call(&ACM_PCA, "CreateCertificateAuthority", &configuration())
+        .call(ACM_PCA, "CreateCertificateAuthority", &configuration())
         .await?;
     let arn = text(&created, "CertificateAuthorityArn")?;
     let this = json!({ "CertificateAuthorityArn": arn });
-    let csr = once_there(client, &ACM_PCA, "GetCertificateAuthorityCsr", &this, "Csr").await?;
+    let csr = once_there(client, ACM_PCA, "GetCertificateAuthorityCsr", &this, "Csr").await?;
     let issued = client
         .call(
-            &ACM_PCA,
+            ACM_PCA,
             "IssueCertificate",
             &json!({
                 "CertificateAuthorityArn": arn,
@@ -38,11 +40,11 @@ pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure
         .await?;
     let certificate_arn = text(&issued, "CertificateArn")?;
     let which = json!({ "CertificateAuthorityArn": arn, "CertificateArn": certificate_arn });
-    let certificate = once_there(client, &ACM_PCA, "GetCertificate", &which, "Certificate").await?;
+    let certificate = once_there(client, ACM_PCA, "GetCertificate", &which, "Certificate").await?;
     let import =
         json!({ "CertificateAuthorityArn": arn, "Certificate": STANDARD.encode(&certificate) });
     client
-        .call(&ACM_PCA, "ImportCertificateAuthorityCertificate", &import)
+        .call(ACM_PCA, "ImportCertificateAuthorityCertificate", &import)
         .await?;
     let permission = json!({
         "CertificateAuthorityArn": arn,
@@ -50,7 +52,7 @@ pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure
         "Principal": "acm.amazonaws.com",
     });
     client
-        .call(&ACM_PCA, "CreatePermission", &permission)
+        .call(ACM_PCA, "CreatePermission", &permission)
         .await?;
     Ok((arn.to_owned(), certificate))
 }
@@ -76,17 +78,17 @@ fn configuration() -> Value {
 /// Requests the managed certificate and waits until it is issued. Returns its ARN.
 pub(super) async fn certificate(client: &Client, ca_arn: &str) -> Result<String, Failure> {
     let request = json!({ "DomainName": format!("*.{DOMAIN}"), "CertificateAuthorityArn": ca_arn });
-    let requested = client.call(&ACM, "RequestCertificate", &request).await?;
+    let requested = client.call(ACM, "RequestCertificate", &request).await?;
     let arn = text(&requested, "CertificateArn")?;
     let this = json!({ "CertificateArn": arn });
-    once_there(client, &ACM, "GetCertificate", &this, "Certificate").await?;
+    once_there(client, ACM, "GetCertificate", &this, "Certificate").await?;
     Ok(arn.to_owned())
 }
 
 /// Renews it now, as ACM does by itself when its time comes.
 pub(super) async fn renew(client: &Client, arn: &str) -> Result<(), Failure> {
     client
-        .call(&ACM, "RenewCertificate", &json!({ "CertificateArn": arn }))
+        .call(ACM, "RenewCertificate", &json!({ "CertificateArn": arn }))
         .await?;
     Ok(())
 }
@@ -94,7 +96,7 @@ pub(super) async fn renew(client: &Client, arn: &str) -> Result<(), Failure> {
 /// Asks until what is being made is there.
 async fn once_there(
     client: &Client,
-    service: &Service,
+    service: &ServiceDef,
     operation: &str,
     input: &Value,
     member: &str,
