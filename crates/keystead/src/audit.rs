@@ -60,7 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     match &args.action {
         Action::Show { tail, event, since } => {
-            let filter = Filter { tail: *tail, event_name: event.clone(), since: *since };
+            let filter = Filter {
+                tail: *tail,
+                event_name: event.clone(),
+                since: *since,
+            };
             show(&dir.join(JOURNAL_DIR), filter, args.json)
         }
         Action::Verify => {
@@ -98,13 +102,19 @@ fn show(dir: &std::path::Path, filter: Filter, json: bool) -> Result<ExitCode, F
 /// An event on one line: when, what, how it ended, who, from where.
 fn line(event: &str) -> String {
     let event: Value = serde_json::from_str(event).unwrap_or(Value::Null);
-    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let text = |path: &str| {
+        event
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+            .to_owned()
+    };
     let service = text("/eventSource");
     let service = service.strip_suffix(".amazonaws.com").unwrap_or(&service);
-    let ending = match event.get("errorCode").and_then(Value::as_str) {
-        Some(code) => code,
-        None => "ok",
-    };
+    let ending = event
+        .get("errorCode")
+        .and_then(Value::as_str)
+        .unwrap_or("ok");
     format!(
         "{}  {service}:{}  {ending}  {}  {}",
         text("/eventTime"),
@@ -139,12 +149,19 @@ fn verify(dir: &std::path::Path, store: &StoreOptions, json: bool) -> Result<Exi
     } else if whole {
         println!("{} events, an unbroken chain", report.events);
     } else {
-        println!("{} events, and the chain is broken in {} places:", report.events, report.break_count);
+        println!(
+            "{} events, and the chain is broken in {} places:",
+            report.events, report.break_count
+        );
         for found in &report.breaks {
             println!("  {} line {}: {}", found.file, found.line, found.problem);
         }
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

@@ -11,8 +11,10 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
+use keystead_app::{Env as _, SystemEnv};
 use keystead_crypto::digest;
+use keystead_wire::protocol::json_headers;
+use keystead_wire::schema::ServiceDef;
 use keystead_wire::sigv4::{Credentials, RequestView, Signer};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -45,7 +47,10 @@ pub(crate) struct Refused {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        Self(format!("the server answered {}: {}", refused.code, refused.message))
+        Self(format!(
+            "the server answered {}: {}",
+            refused.code, refused.message
+        ))
     }
 }
 
@@ -56,7 +61,9 @@ impl Client {
             .endpoint
             .split_once("://")
             .ok_or_else(|| Failure(format!("'{}' is not an endpoint", file.endpoint)))?;
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host);
         let tls = match (scheme, &file.ca_bundle) {
             ("https", bundle) => Some(connector(bundle.as_deref())?),
             _ => None,
@@ -78,7 +85,7 @@ impl Client {
     /// one the server's.
     pub(crate) async fn try_call(
         &self,
-        service: &Service,
+        service: &ServiceDef,
         operation: &str,
         input: &Value,
     ) -> Result<Result<Value, Refused>, Failure> {
@@ -87,21 +94,32 @@ impl Client {
             .method(Method::POST)
             .uri("/")
             .header("host", &self.authority)
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{}.{operation}", service.target_prefix))
             .body(())
             .map_err(|error| Failure(format!("cannot make a request: {error}")))?;
+        request
+            .headers_mut()
+            .extend(json_headers(service, operation));
         let (parts, ()) = request.clone().into_parts();
-        let signer = Signer::new(&self.credentials, &self.region, service.signing_name, Timestamp::now());
+        let signer = Signer::new(
+            &self.credentials,
+            &self.region,
+            service.signing_name,
+            SystemEnv::default().now(),
+        );
         let added = signer
             .sign(&RequestView::of(&parts), &digest::sha256(body.as_bytes()))
             .map_err(|error| Failure(format!("cannot sign a request: {error}")))?;
         request.headers_mut().extend(added);
-        let (status, answer) = self.send(request.map(|()| Full::new(Bytes::from(body)))).await?;
+        let (status, answer) = self
+            .send(request.map(|()| Full::new(Bytes::from(body))))
+            .await?;
         let parsed: Value = match answer.is_empty() {
             true => Value::Null,
-            false => serde_json::from_slice(&answer)
-                .map_err(|_| Failure(format!("the server answered {status} with something that is not JSON")))?,
+            false => serde_json::from_slice(&answer).map_err(|_| {
+                Failure(format!(
+                    "the server answered {status} with something that is not JSON"
+                ))
+            })?,
         };
         if status.is_success() {
             return Ok(Ok(parsed));
@@ -109,12 +127,20 @@ impl Client {
         let text = |name: &str| parsed.get(name).and_then(Value::as_str);
         Ok(Err(Refused {
             code: text("__type").unwrap_or(status.as_str()).to_owned(),
-            message: text("message").or(text("Message")).unwrap_or_default().to_owned(),
+            message: text("message")
+                .or(text("Message"))
+                .unwrap_or_default()
+                .to_owned(),
         }))
     }
 
     /// Calls an operation; a refusal is a failure of the command.
-    pub(crate) async fn call(&self, service: &Service, operation: &str, input: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn call(
+        &self,
+        service: &ServiceDef,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, Failure> {
         Ok(self.try_call(service, operation, input).await??)
     }
 
@@ -122,43 +148,67 @@ impl Client {
     pub(crate) async fn health(&self) -> Result<(bool, Value), Failure> {
         let request = Request::builder()
             .uri("/health")
-            .header("host", HeaderValue::from_str(&self.authority).map_err(|_| {
-                Failure(format!("'{}' is not an address", self.authority))
-            })?)
+            .header(
+                "host",
+                HeaderValue::from_str(&self.authority)
+                    .map_err(|_| Failure(format!("'{}' is not an address", self.authority)))?,
+            )
             .body(Full::new(Bytes::new()))
             .map_err(|error| Failure(format!("cannot make a request: {error}")))?;
         let (status, answer) = self.send(request).await?;
-        Ok((status == StatusCode::OK, serde_json::from_slice(&answer).unwrap_or(Value::Null)))
+        Ok((
+            status == StatusCode::OK,
+            serde_json::from_slice(&answer).unwrap_or(Value::Null),
+        ))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
         let unreachable = |error: &dyn std::fmt::Display| {
-            Failure(format!("cannot reach the server at {}: {error}; is 'keystead up' running?", self.authority))
+            Failure(format!(
+                "cannot reach the server at {}: {error}; is 'keystead up' running?",
+                self.authority
+            ))
         };
         let exchange = async {
-            let stream = TcpStream::connect(&self.authority).await.map_err(|error| unreachable(&error))?;
+            let stream = TcpStream::connect(&self.authority)
+                .await
+                .map_err(|error| unreachable(&error))?;
             match &self.tls {
                 None => exchange(TokioIo::new(stream), request).await,
                 Some(tls) => {
                     let name = ServerName::try_from(self.host.clone())
                         .map_err(|_| Failure(format!("'{}' is not a host name", self.host)))?;
-                    let stream = tls.connect(name, stream).await.map_err(|error| unreachable(&error))?;
+                    let stream = tls
+                        .connect(name, stream)
+                        .await
+                        .map_err(|error| unreachable(&error))?;
                     exchange(TokioIo::new(stream), request).await
                 }
             }
         };
         tokio::time::timeout(DEADLINE, exchange)
             .await
-            .map_err(|_| Failure(format!("the server at {} did not answer within {DEADLINE:?}", self.authority)))?
+            .map_err(|_| {
+                Failure(format!(
+                    "the server at {} did not answer within {DEADLINE:?}",
+                    self.authority
+                ))
+            })?
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure>
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), Failure>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let broken = |error: hyper::Error| Failure(format!("the connection to the server broke: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(broken)?;
+    let broken =
+        |error: hyper::Error| Failure(format!("the connection to the server broke: {error}"));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+        .await
+        .map_err(broken)?;
     let driver = tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
@@ -175,28 +225,27 @@ fn connector(bundle: Option<&std::path::Path>) -> Result<TlsConnector, Failure> 
     let path = bundle.ok_or_else(|| {
         Failure("the server uses a TLS certificate of its operator's own; set AWS_CA_BUNDLE and use the aws CLI".into())
     })?;
-    let pem = fs::read(path).map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
+    let pem = fs::read(path)
+        .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
+        let added = certificate
+            .ok()
+            .and_then(|certificate| roots.add(certificate).ok());
         added.ok_or_else(|| Failure(format!("{} is not a certificate", path.display())))?;
     }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// How a service is addressed in awsJson 1.1.
-pub(crate) struct Service {
-    signing_name: &'static str,
-    target_prefix: &'static str,
-}
-
 /// Keystead's own service: nodes.
-pub(crate) const KEYSTEAD: Service = Service { signing_name: "keystead", target_prefix: "Keystead_20261101" };
+pub(crate) const KEYSTEAD: &ServiceDef = &keystead_wire::keystead::SERVICE;
 /// Certificate Manager.
-pub(crate) const ACM: Service = Service { signing_name: "acm", target_prefix: "CertificateManager" };
+pub(crate) const ACM: &ServiceDef = &keystead_wire::acm::SERVICE;
 /// Private CA.
-pub(crate) const ACM_PCA: Service = Service { signing_name: "acm-pca", target_prefix: "ACMPrivateCA" };
+pub(crate) const ACM_PCA: &ServiceDef = &keystead_wire::acm_pca::SERVICE;
 
 /// Longer than the server's own deadline for a request, so that its answer is what is seen.
 const DEADLINE: Duration = Duration::from_secs(70);

@@ -78,7 +78,9 @@ impl Config {
             None => FileConfig::default(),
         };
         let data_dir = match overrides.data_dir.or(parsed.data_dir) {
-            Some(dir) => dir,
+            // Envoys and later commands look for what lies in it from other directories.
+            Some(dir) => std::path::absolute(&dir)
+                .map_err(|error| Failure(format!("cannot use {}: {error}", dir.display())))?,
             None => default_data_dir()?,
         };
         let listen = overrides.listen.or(parsed.listen);
@@ -110,14 +112,22 @@ impl Config {
 fn parse(path: &Path) -> Result<FileConfig, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
-    toml::from_str(&text)
-        .map_err(|error| Failure(format!("{} is not a valid configuration: {error}", path.display())))
+    toml::from_str(&text).map_err(|error| {
+        Failure(format!(
+            "{} is not a valid configuration: {error}",
+            path.display()
+        ))
+    })
 }
 
 /// `$XDG_DATA_HOME/keystead`, by default `~/.local/share/keystead` (XDG Base Directory
 /// Specification).
 pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
-    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     from("XDG_DATA_HOME")
         .or_else(|| from("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("keystead"))

@@ -89,17 +89,26 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     if args.forget {
         return forget(&client, &args.node).await;
     }
-    let (Some(listen), Some(upstream), Some(admin)) = (args.listen, &args.upstream, args.admin) else {
+    let (Some(listen), Some(upstream), Some(admin)) = (args.listen, &args.upstream, args.admin)
+    else {
         return Err(Failure("give --listen, --upstream and --admin".into()));
     };
     let identity = match &args.identity_dir {
         Some(dir) => Some(Identity::make(dir).await?),
         None => None,
     };
-    let answer = client.call(&KEYSTEAD, "RegisterNode", &registration(&args, identity.as_ref())).await?;
+    let answer = client
+        .call(
+            KEYSTEAD,
+            "RegisterNode",
+            &registration(&args, identity.as_ref()),
+        )
+        .await?;
     let server = match &identity {
         Some(identity) => identity.keep(&answer, &file)?,
-        None => Server::Unix { path: file.xds_socket.display().to_string() },
+        None => Server::Unix {
+            path: file.xds_socket.display().to_string(),
+        },
     };
     let options = Options {
         node_id: text(&answer, "NodeArn")?.to_owned(),
@@ -108,7 +117,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         variant: Variant::default(),
         listen,
         admin,
-        upstream: upstream.parse::<Endpoint>().map_err(|error| Failure(error.to_string()))?,
+        upstream: upstream
+            .parse::<Endpoint>()
+            .map_err(|error| Failure(error.to_string()))?,
         certificate: args.certificate,
         client_trust: args.client_trust,
         upstream_trust: args.trust,
@@ -130,7 +141,9 @@ fn registration(args: &Args, identity: Option<&Identity>) -> Value {
         match identity {
             Some(identity) => members.insert("Csr".into(), identity.csr.clone().into()),
             None => {
-                let uid = args.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+                let uid = args
+                    .uid
+                    .unwrap_or_else(|| rustix::process::geteuid().as_raw());
                 members.insert("UnixUid".into(), uid.into())
             }
         };
@@ -141,18 +154,27 @@ fn registration(args: &Args, identity: Option<&Identity>) -> Value {
 async fn forget(client: &Client, name: &str) -> Result<ExitCode, Failure> {
     let mut input = json!({});
     loop {
-        let page = client.call(&KEYSTEAD, "ListNodes", &input).await?;
+        let page = client.call(KEYSTEAD, "ListNodes", &input).await?;
         let nodes = page.get("Nodes").and_then(Value::as_array);
-        let named = nodes.into_iter().flatten().find(|node| node.get("Name") == Some(&name.into()));
+        let named = nodes
+            .into_iter()
+            .flatten()
+            .find(|node| node.get("Name") == Some(&name.into()));
         if let Some(node) = named {
             let arn = text(node, "NodeArn")?;
-            client.call(&KEYSTEAD, "DeregisterNode", &json!({ "NodeArn": arn })).await?;
+            client
+                .call(KEYSTEAD, "DeregisterNode", &json!({ "NodeArn": arn }))
+                .await?;
             println!("{arn} gets nothing more");
             return Ok(ExitCode::SUCCESS);
         }
         match page.get("NextToken") {
             Some(token) => input = json!({ "NextToken": token }),
-            None => return Err(Failure(format!("there is no node '{name}'; 'keystead status' lists them"))),
+            None => {
+                return Err(Failure(format!(
+                    "there is no node '{name}'; 'keystead status' lists them"
+                )));
+            }
         }
     }
 }
@@ -167,8 +189,11 @@ struct Identity {
 
 impl Identity {
     async fn make(dir: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(dir).map_err(|error| Failure(format!("cannot make {}: {error}", dir.display())))?;
-        let made = make_key().await.map_err(|error| Failure(error.to_string()))?;
+        fs::create_dir_all(dir)
+            .map_err(|error| Failure(format!("cannot make {}: {error}", dir.display())))?;
+        let made = make_key()
+            .await
+            .map_err(|error| Failure(error.to_string()))?;
         Ok(Self {
             dir: dir.to_owned(),
             csr: base64::engine::general_purpose::STANDARD.encode(made.1),
@@ -187,10 +212,20 @@ impl Identity {
             chain_pem: chain.to_owned(),
             private_key_pem: Zeroizing::new(self.key.as_pem().to_owned()),
         };
-        let server = SecretKind::Validation { trust_pem: text(answer, "TrustBundle")?.to_owned() };
-        let identity_file = self.write("identity.json", &bootstrap::secret_file(bootstrap::IDENTITY, &own))?;
-        let trust_file = self.write("trust.json", &bootstrap::secret_file(bootstrap::TRUST, &server))?;
-        let address: Endpoint = authority.parse().map_err(|_| Failure(format!("'{authority}' is not an address")))?;
+        let server = SecretKind::Validation {
+            trust_pem: text(answer, "TrustBundle")?.to_owned(),
+        };
+        let identity_file = self.write(
+            "identity.json",
+            &bootstrap::secret_file(bootstrap::IDENTITY, &own),
+        )?;
+        let trust_file = self.write(
+            "trust.json",
+            &bootstrap::secret_file(bootstrap::TRUST, &server),
+        )?;
+        let address: Endpoint = authority
+            .parse()
+            .map_err(|_| Failure(format!("'{authority}' is not an address")))?;
         Ok(Server::Tls {
             server_name: address.host.clone(),
             address,
@@ -204,25 +239,39 @@ impl Identity {
         let path = self.dir.join(name);
         let new = self.dir.join(format!(".{name}.new"));
         let write = || -> std::io::Result<PathBuf> {
-            let mut file =
-                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)?;
             file.write_all(content.as_bytes())?;
             file.sync_all()?;
             fs::rename(&new, &path)?;
             fs::canonicalize(&path)
         };
-        let path = write().map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))?;
+        let path = write()
+            .map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))?;
         Ok(path.display().to_string())
     }
 }
 
 /// A key and a signed request for it. The subject is empty of meaning: the server names the node.
 async fn make_key() -> Result<(PrivateKeyPem, Vec<u8>), keystead_crypto::CryptoError> {
-    let ring = KeyRing::open(&RootKey::generate()?, KeyRingOptions { threads: 2, reserve: false })?;
+    let ring = KeyRing::open(
+        &RootKey::generate()?,
+        KeyRingOptions {
+            threads: 2,
+            reserve: false,
+        },
+    )?;
     let new = ring.generate(KeySpec::EcP256).await?;
     let algorithm = KeySpec::EcP256.default_signature();
     let subject = Name {
-        attributes: vec![NameAttribute { oid: Oid::new("2.5.4.3"), value: "keystead node".into() }],
+        attributes: vec![NameAttribute {
+            oid: Oid::new("2.5.4.3"),
+            value: "keystead node".into(),
+        }],
     };
     let info = x509::encode_csr_info(&x509::encode_name(&subject)?, &new.spki_der, &[])?;
     let signature = ring.sign(&new.key, algorithm, &info).await?;

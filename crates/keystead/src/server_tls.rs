@@ -43,9 +43,16 @@ pub(crate) async fn open(config: &Config, app: &App) -> Result<Option<ServerTls>
     let tls = Tls::new(chain, key, &authority).map_err(|error| Failure(error.to_string()))?;
     let bundle = match &source {
         Source::Files(_) => None,
-        Source::Issued(_) => Some(write_bundle(&config.data_dir, app.system_ca.certificate_pem())?),
+        Source::Issued(_) => Some(write_bundle(
+            &config.data_dir,
+            app.system_ca.certificate_pem(),
+        )?),
     };
-    Ok(Some(ServerTls { tls, bundle, source }))
+    Ok(Some(ServerTls {
+        tls,
+        bundle,
+        source,
+    }))
 }
 
 impl ServerTls {
@@ -63,7 +70,10 @@ impl ServerTls {
                     Err(error) => Err(error.to_string()),
                 };
                 if let Err(error) = replaced {
-                    tracing::error!(error, "the server's TLS certificate was not renewed; the old one stays in service");
+                    tracing::error!(
+                        error,
+                        "the server's TLS certificate was not renewed; the old one stays in service"
+                    );
                 }
             }
         })
@@ -73,17 +83,29 @@ impl ServerTls {
 impl Source {
     async fn read(&self, app: &App) -> Result<Pair, Failure> {
         let (chain, key, place) = match self {
-            Self::Files(files) => {
-                (read(&files.certificate)?, read(&files.key)?.into(), files.key.display().to_string())
-            }
+            Self::Files(files) => (
+                read(&files.certificate)?,
+                read(&files.key)?.into(),
+                files.key.display().to_string(),
+            ),
             Self::Issued(names) => {
-                let issued = app.system_ca.issue_server(&app.keys, names, app.env.now()).await;
+                let issued = app
+                    .system_ca
+                    .issue_server(&app.keys, names, app.env.now())
+                    .await;
                 let issued = issued.map_err(|error| Failure(error.to_string()))?;
-                (issued.chain_pem.into_bytes(), issued.key_pem, "the issued key".to_owned())
+                (
+                    issued.chain_pem.into_bytes(),
+                    issued.key_pem,
+                    "the issued key".to_owned(),
+                )
             }
         };
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(|_| Failure(format!("{place} is not a private key in PEM (PKCS #8, PKCS #1 or SEC 1)")))?;
+        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| {
+            Failure(format!(
+                "{place} is not a private key in PEM (PKCS #8, PKCS #1 or SEC 1)"
+            ))
+        })?;
         Ok((certificates(&chain, "the server's certificate")?, key))
     }
 }

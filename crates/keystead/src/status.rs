@@ -31,11 +31,21 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let client = Client::new(&file)?;
     let (ready, health) = client.health().await?;
     let nodes = nodes(&client).await?;
-    let refused = nodes.iter().flat_map(deliveries).any(|delivery| delivery.get("LastNack").is_some());
+    let refused = nodes
+        .iter()
+        .flat_map(deliveries)
+        .any(|delivery| delivery.get("LastNack").is_some());
     if args.json {
-        println!("{}", json!({ "endpoint": file.endpoint, "ready": ready, "health": health, "nodes": nodes }));
+        println!(
+            "{}",
+            json!({ "endpoint": file.endpoint, "ready": ready, "health": health, "nodes": nodes })
+        );
     } else {
-        println!("{} {}", file.endpoint, if ready { "ready" } else { "not ready" });
+        println!(
+            "{} {}",
+            file.endpoint,
+            if ready { "ready" } else { "not ready" }
+        );
         for node in &nodes {
             print(node);
         }
@@ -43,14 +53,18 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             println!("no nodes; 'keystead envoy --help' tells how to register one");
         }
     }
-    Ok(if ready && !refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ready && !refused {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn nodes(client: &Client) -> Result<Vec<Value>, Failure> {
     let mut nodes = Vec::new();
     let mut input = json!({});
     loop {
-        let mut page = client.call(&KEYSTEAD, "ListNodes", &input).await?;
+        let mut page = client.call(KEYSTEAD, "ListNodes", &input).await?;
         if let Some(Value::Array(found)) = page.get_mut("Nodes").map(Value::take) {
             nodes.extend(found);
         }
@@ -62,7 +76,10 @@ async fn nodes(client: &Client) -> Result<Vec<Value>, Failure> {
 }
 
 fn deliveries(node: &Value) -> impl Iterator<Item = &Value> {
-    node.get("Deliveries").and_then(Value::as_array).into_iter().flatten()
+    node.get("Deliveries")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn print(node: &Value) {
@@ -71,13 +88,18 @@ fn print(node: &Value) {
         let connected = delivery.get("Connected") == Some(&Value::Bool(true));
         let state = match (delivery.get("VersionAcked"), connected) {
             (Some(version), true) => format!("serves version {}", version.as_str().unwrap_or("?")),
-            (Some(version), false) => format!("last seen with version {}", version.as_str().unwrap_or("?")),
+            (Some(version), false) => {
+                format!("last seen with version {}", version.as_str().unwrap_or("?"))
+            }
             (None, true) => "connected, nothing accepted yet".to_owned(),
             (None, false) => "not connected".to_owned(),
         };
         println!("  {}  {state}", text(delivery, "ResourceName"));
         if let Some(reason) = delivery.get("LastNack").and_then(Value::as_str) {
-            println!("    refused version {}: {reason}", text(delivery, "VersionSent"));
+            println!(
+                "    refused version {}: {reason}",
+                text(delivery, "VersionSent")
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `keystead up`: the server, from start to drain.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -74,7 +75,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     log_to_stderr();
     panics::log_places_only();
-    let env = SystemEnv { offset: offset(&args)? };
+    let env = SystemEnv {
+        offset: offset(&args)?,
+    };
     let root_credential = root_credential()?;
     let accept_rollback = args.accept_rollback;
     let config = Config::load(
@@ -108,14 +111,16 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
     let (app, root) = App::open(options).await.map_err(failed)?;
     let tls = server_tls::open(&config, &app).await?;
     let listeners = listen(&config, tls.as_ref())?;
-    let endpoint = match listeners.addresses().first() {
-        Some(address) if tls.is_some() => format!("https://{address}"),
-        Some(address) => format!("http://{address}"),
-        None => return Err(Failure(format!("cannot listen on {}", config.listen))),
+    let Some(address) = listeners.addresses().first().copied() else {
+        return Err(Failure(format!("cannot listen on {}", config.listen)));
     };
+    let endpoint = endpoint(&config, address, tls.is_some());
 
     let lifecycle = Arc::new(Lifecycle::new());
-    let sds = Sds::start(Arc::new(Secrets::new(app.clone())), keystead_xds::limits::Limits::default());
+    let sds = Sds::start(
+        Arc::new(Secrets::new(app.clone())),
+        keystead_xds::limits::Limits::default(),
+    );
     let front = Front::new(app.clone(), lifecycle.clone(), Limits::default(), metrics)
         .with_grpc(Delivery::new(sds.service()));
     let serving = tokio::spawn(keystead_server::serve(listeners, Arc::new(front)));
@@ -147,6 +152,17 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
     serving.abort();
     app.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The URL that clients on this machine use: what the certificate names, where every address is
+/// listened on.
+fn endpoint(config: &Config, address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    if !address.ip().is_unspecified() {
+        return format!("{scheme}://{address}");
+    }
+    let name = config.names.first().map_or("localhost", String::as_str);
+    format!("{scheme}://{name}:{}", address.port())
 }
 
 fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure> {
@@ -188,7 +204,9 @@ fn root_credential() -> Result<Option<RootCredential>, Failure> {
     match (variable(ROOT_ID), variable(ROOT_SECRET)) {
         (Some(id), Some(secret)) => RootCredential::chosen(id, secret).map(Some).map_err(failed),
         (None, None) => Ok(None),
-        _ => Err(Failure(format!("set both {ROOT_ID} and {ROOT_SECRET}, or neither"))),
+        _ => Err(Failure(format!(
+            "set both {ROOT_ID} and {ROOT_SECRET}, or neither"
+        ))),
     }
 }
 
@@ -197,7 +215,11 @@ fn offset(args: &Args) -> Result<SignedDuration, Failure> {
     let Some(text) = &args.clock_offset else {
         return Ok(SignedDuration::ZERO);
     };
-    let refused = || Failure(format!("cannot move the clock by '{text}': expected a number and d, h, m or s"));
+    let refused = || {
+        Failure(format!(
+            "cannot move the clock by '{text}': expected a number and d, h, m or s"
+        ))
+    };
     let seconds = match text.chars().last() {
         Some('d') => 86_400,
         Some('h') => 3_600,
@@ -209,7 +231,10 @@ fn offset(args: &Args) -> Result<SignedDuration, Failure> {
         .trim_end_matches(['d', 'h', 'm', 's'])
         .parse()
         .map_err(|_| refused())?;
-    number.checked_mul(seconds).map(SignedDuration::from_secs).ok_or_else(refused)
+    number
+        .checked_mul(seconds)
+        .map(SignedDuration::from_secs)
+        .ok_or_else(refused)
 }
 
 #[cfg(not(feature = "testing"))]
@@ -221,7 +246,10 @@ fn offset(_args: &Args) -> Result<SignedDuration, Failure> {
 /// otherwise, in tracing's syntax.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("KEYSTEAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// The two signals that ask a server to end.
@@ -232,7 +260,8 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure(format!("cannot await signals: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure(format!("cannot await signals: {error}")));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

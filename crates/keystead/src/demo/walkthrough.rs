@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keystead_wire::schema::ServiceDef;
 use serde_json::{Value, json};
 
 use super::poll::until;
 use crate::Failure;
-use keystead_wire::schema::ServiceDef;
-
 use crate::client::{ACM, ACM_PCA, Client};
 
 /// The walkthrough's `SERVICES_DOMAIN`.
