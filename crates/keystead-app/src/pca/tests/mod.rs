@@ -5,5 +5,6 @@ mod certificates;
 mod crash;
 mod internal;
 mod issuance;
+mod lifecycle;
 mod sharing;
 mod world;
