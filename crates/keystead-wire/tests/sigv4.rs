@@ -1,6 +1,7 @@
 //! Signature Version 4 against AWS's published vectors, and every way to fail.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

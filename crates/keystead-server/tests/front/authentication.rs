@@ -8,7 +8,7 @@ use crate::world::{credentials, limits, now, start};
 fn json() -> Request {
     let arn = "arn:aws:keystead:eu-north-7:123456789012:node/n";
     Request::json(
-        "Keystead.DescribeNode",
+        "Keystead_20261101.DescribeNode",
         &format!("{{\"NodeArn\":\"{arn}\"}}"),
     )
 }
@@ -66,7 +66,7 @@ async fn mismatched_by_the_body() {
     refused(
         |request, service| {
             let mut signed = request.signed(service);
-            signed.body.push(b' ');
+            signed.body.push(b'&');
             signed
         },
         "InvalidSignatureException",

@@ -18,7 +18,7 @@ async fn a_body_that_says_it_is_too_large() {
     let large = vec![b' '; 1024 * 1024 + 1];
     let answer = client
         .call(&Request::json(
-            "Keystead.DescribeNode",
+            "Keystead_20261101.DescribeNode",
             &String::from_utf8(large).unwrap(),
         ))
         .await;
@@ -71,7 +71,7 @@ async fn a_body_that_comes_too_slowly() {
     .await;
     for (request, code) in [
         (
-            Request::json("Keystead.DescribeNode", "{\"NodeArn\""),
+            Request::json("Keystead_20261101.DescribeNode", "{\"NodeArn\""),
             "RequestTimeoutException",
         ),
         (Request::query("Action="), "RequestTimeout"),
@@ -175,7 +175,7 @@ async fn a_caller_who_hangs_up_does_not_break_the_call_off() {
     let world = start_with(limits(), script, |front| front).await;
     let mut client = Client::connect(world.address).await;
     client.write(&describe_node().bytes()).await;
-    world.script.begun.notified().await;
+    world.begun().await;
     drop(client);
     world.script.go_on.as_ref().unwrap().add_permits(1);
     assert!(world.lifecycle.drain(PATIENCE).await);
@@ -195,7 +195,7 @@ async fn callers_are_slowed_down_when_memory_is_short() {
     let world = start_with(limits, script, |front| front).await;
     let mut first = Client::connect(world.address).await;
     first.write(&describe_node().bytes()).await;
-    world.script.begun.notified().await;
+    world.begun().await;
     let mut second = Client::connect(world.address).await;
     second
         .call(&describe_node())

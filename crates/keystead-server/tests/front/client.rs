@@ -114,7 +114,7 @@ pub fn identity() -> Request {
 pub fn describe_node() -> Request {
     let arn = "arn:aws:keystead:eu-north-7:123456789012:node/n";
     Request::json(
-        "Keystead.DescribeNode",
+        "Keystead_20261101.DescribeNode",
         &format!("{{\"NodeArn\":\"{arn}\"}}"),
     )
     .signed("keystead")

@@ -48,7 +48,7 @@ async fn draining_finishes_what_is_under_way_and_begins_nothing() {
     assert_eq!(idle.call(&identity()).await.status, 200);
     let mut busy = Client::connect(world.address).await;
     busy.write(&describe_node().bytes()).await;
-    world.script.begun.notified().await;
+    world.begun().await;
 
     let lifecycle = world.lifecycle.clone();
     let drained = tokio::spawn(async move { lifecycle.drain(PATIENCE).await });
@@ -87,7 +87,7 @@ async fn draining_ends_even_if_a_call_does_not() {
     let world = start_with(limits(), script, |front| front).await;
     let mut busy = Client::connect(world.address).await;
     busy.write(&describe_node().bytes()).await;
-    world.script.begun.notified().await;
+    world.begun().await;
     assert!(!world.lifecycle.drain(Duration::from_millis(100)).await);
     busy.closed().await;
     tokio::time::timeout(PATIENCE, world.served)

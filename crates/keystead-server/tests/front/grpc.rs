@@ -79,7 +79,7 @@ async fn draining_sends_nodes_away_for_a_while() {
     let world = start_with(limits(), script, |front| front.with_grpc(Echo)).await;
     let mut busy = crate::client::Client::connect(world.address).await;
     busy.write(&crate::client::describe_node().bytes()).await;
-    world.script.begun.notified().await;
+    world.begun().await;
     let lifecycle = world.lifecycle.clone();
     let drained = tokio::spawn(async move { lifecycle.drain(PATIENCE).await });
     world

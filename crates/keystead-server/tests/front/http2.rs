@@ -71,7 +71,11 @@ async fn a_signed_call_is_answered() {
     let (status, body) = answer(&mut sender, identity()).await;
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("<Account>123456789012</Account>"), "{body}");
-    let (status, _) = answer(&mut sender, request("Keystead.DescribeNode", "sts", "{}")).await;
+    let (status, _) = answer(
+        &mut sender,
+        request("Keystead_20261101.DescribeNode", "sts", "{}"),
+    )
+    .await;
     assert_eq!(status, 400);
 }
 
@@ -85,9 +89,9 @@ async fn calls_of_one_connection_do_not_wait_for_each_other() {
     let mut sender = connect(world.address).await;
     let body = "{\"NodeArn\":\"arn:aws:keystead:eu-north-7:123456789012:node/n\"}";
     sender.ready().await.unwrap();
-    let slow = sender.send_request(request("Keystead.DescribeNode", "keystead", body));
+    let slow = sender.send_request(request("Keystead_20261101.DescribeNode", "keystead", body));
     let slow = tokio::spawn(slow);
-    world.script.begun.notified().await;
+    world.begun().await;
     assert_eq!(answer(&mut sender, identity()).await.0, 200);
     world.script.go_on.as_ref().unwrap().add_permits(1);
     assert_eq!(slow.await.unwrap().unwrap().status(), 400);
@@ -100,7 +104,7 @@ async fn an_oversize_body_is_refused() {
     let large: &'static str = " ".repeat(1024 * 1024 + 1).leak();
     let (status, body) = answer(
         &mut sender,
-        request("Keystead.DescribeNode", "keystead", large),
+        request("Keystead_20261101.DescribeNode", "keystead", large),
     )
     .await;
     assert_eq!(status, 413, "{body}");
@@ -117,9 +121,12 @@ async fn a_drained_connection_finishes_its_calls() {
     let mut sender = connect(world.address).await;
     let body = "{\"NodeArn\":\"arn:aws:keystead:eu-north-7:123456789012:node/n\"}";
     sender.ready().await.unwrap();
-    let slow =
-        tokio::spawn(sender.send_request(request("Keystead.DescribeNode", "keystead", body)));
-    world.script.begun.notified().await;
+    let slow = tokio::spawn(sender.send_request(request(
+        "Keystead_20261101.DescribeNode",
+        "keystead",
+        body,
+    )));
+    world.begun().await;
     let lifecycle = world.lifecycle.clone();
     let drained = tokio::spawn(async move { lifecycle.drain(PATIENCE).await });
     world

@@ -103,8 +103,16 @@ async fn errors_come_in_the_protocol_of_the_request() {
         ("content-type", "application/cbor"),
     ];
     let path = "/service/ACMPrivateCA/operation/DescribeCertificateAuthority";
-    let arn = b"\xa1\x77CertificateAuthorityArn\x78\x66arn:aws:acm-pca:eu-north-7:123456789012:certificate-authority/11111111-2222-3333-4444-555555555555--x";
-    let cbor = Request::new("POST", path, &headers, arn).signed("acm-pca");
+    let arn = "arn:aws:acm-pca:eu-north-7:123456789012:certificate-authority/none";
+    // A map of one entry; its key has 23 bytes, its value one byte's worth of length.
+    let length = [0x78, u8::try_from(arn.len()).unwrap()];
+    let arn = [
+        b"\xa1\x77CertificateAuthorityArn",
+        &length[..],
+        arn.as_bytes(),
+    ]
+    .concat();
+    let cbor = Request::new("POST", path, &headers, &arn).signed("acm-pca");
     let cbor = client.call(&cbor).await;
     assert_eq!(
         (cbor.status, cbor.header("smithy-protocol")),
@@ -130,22 +138,23 @@ async fn what_is_not_understood_is_refused_and_the_connection_lives_on() {
         ),
         (Request::json("", "{}"), 400, "UnknownOperationException"),
         (
-            Request::json("Keystead.DescribeNode", "{}").with("content-type", "text/plain"),
+            Request::json("Keystead_20261101.DescribeNode", "{}")
+                .with("content-type", "text/plain"),
             400,
             "UnknownOperationException",
         ),
         (
-            Request::json("Keystead.DescribeNode", "{\"NodeArn\":").signed("keystead"),
+            Request::json("Keystead_20261101.DescribeNode", "{\"NodeArn\":").signed("keystead"),
             400,
             "SerializationException",
         ),
         (
-            Request::json("Keystead.DescribeNode", "[]").signed("keystead"),
+            Request::json("Keystead_20261101.DescribeNode", "[]").signed("keystead"),
             400,
             "SerializationException",
         ),
         (
-            Request::json("Keystead.DescribeNode", "{}").signed("keystead"),
+            Request::json("Keystead_20261101.DescribeNode", "{}").signed("keystead"),
             400,
             "ValidationException",
         ),
@@ -177,7 +186,7 @@ async fn a_panic_is_a_500_for_its_caller_alone() {
     let world = start(limits()).await;
     let mut client = Client::connect(world.address).await;
     let answer = client
-        .call(&Request::json("Keystead.ListNodes", "{}").signed("keystead"))
+        .call(&Request::json("Keystead_20261101.ListNodes", "{}").signed("keystead"))
         .await;
     answer.expect(500, "InternalFailure");
     assert!(!answer.body.contains("secrets"), "{}", answer.body);
@@ -227,7 +236,7 @@ async fn nonsense_does_no_harm() {
             ]
             .concat(),
             _ => [
-                Request::json("Keystead.DescribeNode", "")
+                Request::json("Keystead_20261101.DescribeNode", "")
                     .with("transfer-encoding", "chunked")
                     .head()
                     .into_bytes(),

@@ -134,7 +134,12 @@ impl tower_service::Service<http::Request<Incoming>> for Shown {
 async fn a_client_certificate_is_passed_on_when_it_verifies() {
     let authority = Authority::new("test").await;
     let issued = authority.issue(localhost()).await;
-    let tls = Tls::new(issued.chain, issued.key, std::slice::from_ref(&authority.certificate)).unwrap();
+    let tls = Tls::new(
+        issued.chain,
+        issued.key,
+        std::slice::from_ref(&authority.certificate),
+    )
+    .unwrap();
     let shown = Shown::default();
     let service = shown.clone();
     let world = start_on(serve(&tls), limits(), Script::default(), |front| {

@@ -19,6 +19,8 @@ use keystead_wire::{ErrorAnswer, sts};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
+use crate::client::PATIENCE;
+
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET: &str = "not so secret";
 pub const NOW: &str = "2026-11-21T12:00:00Z";
@@ -118,7 +120,14 @@ pub struct World {
     pub served: JoinHandle<()>,
 }
 
-/// Bounds short enough to wait for, and long enough for a busy machine.
+impl World {
+    /// Waits until `DescribeNode` has begun.
+    pub async fn begun(&self) {
+        let begun = tokio::time::timeout(PATIENCE, self.script.begun.notified()).await;
+        begun.expect("the call never began");
+    }
+}
+
 pub fn limits() -> Limits {
     Limits::default()
 }
