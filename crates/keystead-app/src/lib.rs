@@ -31,6 +31,7 @@ pub mod pca;
 mod sts;
 pub mod system_ca;
 pub mod tasks;
+mod token;
 
 pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
 pub use credentials::{Credential, RootCredential};

@@ -1,12 +1,13 @@
 //! The account's configuration: when notices of expiry begin.
 
+use keystead_core::acm::schedule;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::{Batch, Collection, Expect, Stored, Versioned};
 use keystead_wire::acm as wire;
 use serde::{Deserialize, Serialize};
 
-use super::token::{self, Known};
 use crate::Ctx;
+use crate::token::{self, Known};
 
 /// Configurations, by `account/region/configuration`.
 const CONFIGURATIONS: Collection = Collection("acm.account");
@@ -58,11 +59,12 @@ pub(crate) async fn put_account_configuration(
             format!("DaysBeforeExpiry must be between 1 and {MAX_DAYS}"),
         ));
     }
-    let key = ctx.key(&format!(
-        "PutAccountConfiguration/{}",
-        input.idempotency_token
-    ));
-    if let Known::Unknown(expect) = token::recall(&ctx.app.store, &key, ctx.now).await? {
+    let token = input.idempotency_token.as_bytes();
+    let parts = [b"PutAccountConfiguration".as_slice(), token];
+    let (store, lifetime) = (&ctx.app.store, schedule::TOKEN_WINDOW);
+    if let Known::New(token) =
+        token::look_up(store, &ctx.prefix(), &parts, lifetime, ctx.now).await?
+    {
         let mut batch = Batch::new();
         batch.put(
             CONFIGURATIONS,
@@ -70,8 +72,8 @@ pub(crate) async fn put_account_configuration(
             &Configuration { days_before_expiry },
             Expect::Any,
         );
-        token::remember(&mut batch, &key, String::new(), ctx.now, expect);
-        ctx.app.store.commit(batch).await?;
+        token.settle(&mut batch, "", ctx.now);
+        store.commit(batch).await?;
     }
     Ok(wire::PutAccountConfigurationResponse {})
 }

@@ -9,7 +9,7 @@ use keystead_store::{Batch, Collection, Lease};
 
 use super::issue::{self, Found};
 use super::record::{self, Loaded, Material};
-use super::{CONFLICT_TRIES, busy, find, token, uses};
+use super::{CONFLICT_TRIES, busy, find, uses};
 use crate::tasks::Outcome;
 use crate::{App, Ctx};
 
@@ -98,9 +98,6 @@ pub async fn release(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Res
 /// The queue of what is due for certificates.
 pub(crate) const QUEUE: &str = record::QUEUE;
 
-/// The queue of idempotency tokens to forget.
-pub(crate) const TOKEN_QUEUE: &str = token::QUEUE;
-
 /// Does what is due for the certificate of this lease.
 pub(crate) async fn reconcile(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
     match issue::reconcile(app, lease.id()).await? {
@@ -113,12 +110,6 @@ pub(crate) async fn reconcile(app: &Arc<App>, lease: &Lease) -> Result<Outcome> 
             Ok(Outcome::Settled)
         }
     }
-}
-
-/// Forgets the token of this lease.
-pub(crate) async fn forget_token(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
-    token::forget(&app.store, lease, app.env.now()).await?;
-    Ok(Outcome::Settled)
 }
 
 fn bundle(material: &Material) -> String {

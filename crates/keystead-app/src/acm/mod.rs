@@ -18,7 +18,6 @@ mod request;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod token;
 mod uses;
 
 pub(crate) use account::{get_account_configuration, put_account_configuration};

@@ -1,17 +1,17 @@
 //! RequestCertificate.
 
 use keystead_core::acm::{
-    Certificate, KeyAlgorithm, Options, Origin, Request, ValidationMethod, names, tags, validation,
+    Certificate, KeyAlgorithm, Options, Origin, Request, ValidationMethod, names, schedule, tags,
+    validation,
 };
 use keystead_core::x509::KeySpec;
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::digest;
 use keystead_store::{Batch, Expect};
 use keystead_wire::acm as wire;
 
 use super::record::{Loaded, MATERIAL, material_key};
-use super::token::{self, Known};
 use super::{CONFLICT_TRIES, issue};
+use crate::token::{self, Known, Token};
 use crate::{Ctx, ids, pca};
 
 /// `acm:RequestCertificate`.
@@ -24,19 +24,15 @@ pub(crate) async fn request_certificate(
     input: wire::RequestCertificateRequest,
 ) -> Result<wire::RequestCertificateResponse> {
     let wanted = Wanted::check(ctx, &input).await?;
-    let token = input
-        .idempotency_token
-        .as_deref()
-        .map(|token| wanted.token_key(ctx, token));
     for _ in 0..CONFLICT_TRIES {
-        let expect = match &token {
-            Some(key) => match answered(ctx, key).await? {
-                Known::Answered(arn) => return Ok(answer(arn)),
-                Known::Unknown(expect) => expect,
+        let token = match input.idempotency_token.as_deref() {
+            Some(token) => match look_up(ctx, &wanted, token).await? {
+                Known::Done(arn, _) => return Ok(answer(arn)),
+                Known::New(token) => Some(token),
             },
-            None => Expect::Any,
+            None => None,
         };
-        match store_request(ctx, &wanted, token.as_deref().map(|key| (key, expect))).await {
+        match store_request(ctx, &wanted, token.as_ref()).await {
             // Somebody else used the token in between; look what he got.
             Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
             stored => {
@@ -55,6 +51,7 @@ pub(crate) async fn request_certificate(
 }
 
 /// What a request asks for, checked.
+#[derive(Debug)]
 struct Wanted {
     names: Vec<String>,
     key_algorithm: KeyAlgorithm,
@@ -101,24 +98,6 @@ impl Wanted {
             origin,
             tags: own_tags,
         })
-    }
-
-    /// Where an answer to this request with this token is remembered. The same token with another
-    /// request is another request.
-    fn token_key(&self, ctx: &Ctx, token: &str) -> String {
-        let Self {
-            names,
-            key_algorithm,
-            options,
-            origin,
-            tags,
-            spec: _,
-        } = self;
-        // Debug of these types is a stable text: it is only compared within the token's hour.
-        let request = format!("{names:?}{key_algorithm:?}{options:?}{origin:?}{tags:?}");
-        let hash = digest::sha256(request.as_bytes());
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        ctx.key(&format!("RequestCertificate/{token}/{hash}"))
     }
 }
 
@@ -169,20 +148,23 @@ fn options(input: Option<&wire::CertificateOptions>) -> Options {
     }
 }
 
-/// The answer to an earlier request with this token, as long as its certificate is there.
-async fn answered(ctx: &Ctx, token_key: &str) -> Result<Known> {
-    let known = token::recall(&ctx.app.store, token_key, ctx.now).await?;
-    if let Known::Answered(arn) = &known {
-        match super::find(ctx, arn).await {
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                return Ok(Known::Unknown(Expect::Any));
-            }
-            found => {
-                found?;
-            }
-        }
+/// What is known of this request with this token. The same token with another request is another
+/// request; and what was deleted meanwhile is requested anew.
+async fn look_up(ctx: &Ctx, wanted: &Wanted, token: &str) -> Result<Known> {
+    let asked = format!("{wanted:?}");
+    let parts = [
+        b"RequestCertificate".as_slice(),
+        token.as_bytes(),
+        asked.as_bytes(),
+    ];
+    let (store, lifetime) = (&ctx.app.store, schedule::TOKEN_WINDOW);
+    match token::look_up(store, &ctx.prefix(), &parts, lifetime, ctx.now).await? {
+        Known::Done(arn, token) => match super::find(ctx, &arn).await {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Known::New(token)),
+            found => found.map(|_| Known::Done(arn, token)),
+        },
+        new => Ok(new),
     }
-    Ok(known)
 }
 
 /// Stores the request, its key and what the token is answered with, in one commit; answers the
@@ -190,7 +172,7 @@ async fn answered(ctx: &Ctx, token_key: &str) -> Result<Known> {
 async fn store_request(
     ctx: &Ctx,
     wanted: &Wanted,
-    token: Option<(&str, Expect)>,
+    token: Option<&Token>,
 ) -> Result<(String, String)> {
     let id = ids::uuid()?;
     let (key, arn) = (
@@ -218,8 +200,8 @@ async fn store_request(
         wake = Some(issue::after_this_call(ctx.now));
     }
     Loaded::new(key.clone(), certificate).save_and_wake(&mut batch, wake);
-    if let Some((token_key, expect)) = token {
-        token::remember(&mut batch, token_key, arn.clone(), ctx.now, expect);
+    if let Some(token) = token {
+        token.settle(&mut batch, &arn, ctx.now);
     }
     ctx.app.store.commit(batch).await?;
     Ok((key, arn))

@@ -10,9 +10,10 @@ use keystead_crypto::{StoredKey, x509};
 use keystead_store::{Batch, Expect, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
+use super::TOKEN_LIFETIME;
 use super::record::{AUTHORITIES, Authority, authority_key, load};
-use super::token::{self, Known, TOKEN_LIFETIME};
 use super::{convert, text};
+use crate::token::{self, Known};
 use crate::{Ctx, cursor, ids};
 
 /// Where deleted authorities wait for their end.
@@ -30,7 +31,7 @@ pub async fn create_certificate_authority(
         .map(|token| (token, format!("{input:?}")));
     let token = match look_up(ctx, asked.as_ref()).await? {
         None => None,
-        Some(Known::Done(arn)) => return Ok(created(arn)),
+        Some(Known::Done(arn, _)) => return Ok(created(arn)),
         Some(Known::New(token)) => Some(token),
     };
     let mut ca = CertificateAuthority::create(described(ctx, input)?, ctx.now)?;
@@ -53,7 +54,7 @@ pub async fn create_certificate_authority(
         Ok(_) => Ok(created(arn)),
         // The same request was quicker; the key made here was never stored.
         Err(StoreError::Conflict { .. }) => match look_up(ctx, asked.as_ref()).await? {
-            Some(Known::Done(arn)) => Ok(created(arn)),
+            Some(Known::Done(arn, _)) => Ok(created(arn)),
             _ => Err(contended(&arn)),
         },
         Err(error) => Err(error.into()),

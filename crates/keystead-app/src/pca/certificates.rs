@@ -6,12 +6,13 @@ use keystead_crypto::x509::Csr;
 use keystead_store::{Batch, Expect, StoreError};
 use keystead_wire::acm_pca as wire;
 
+use super::TOKEN_LIFETIME;
 use super::authorities::{ATTEMPTS, authority, contended};
 use super::issue::{Order, complete, intend, malformed_csr, prepare};
 use super::record::{CERTIFICATES, Issued, Progress, own_certificate};
-use super::token::{self, Known, TOKEN_LIFETIME};
 use super::{convert, passthrough, text};
 use crate::Ctx;
+use crate::token::{self, Known};
 
 /// IssueCertificate.
 pub async fn issue_certificate(
@@ -37,7 +38,7 @@ pub async fn issue_certificate(
 async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<String>> {
     let token = match look_up(ctx, input).await? {
         None => None,
-        Some(Known::Done(arn)) => return Ok(Some(arn)),
+        Some(Known::Done(arn, _)) => return Ok(Some(arn)),
         Some(Known::New(token)) => Some(token),
     };
     let found = authority(ctx, &input.certificate_authority_arn).await?;

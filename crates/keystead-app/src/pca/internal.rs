@@ -15,7 +15,7 @@ use super::record::{
     self, Authority, CERTIFICATES, Issued, Progress, authority_key, load, own_certificate,
 };
 use super::text;
-use super::token::{self, Known};
+use crate::token::{self, Known};
 use crate::{App, Ctx};
 
 /// A certificate that Certificate Manager wants.
@@ -102,7 +102,7 @@ pub async fn issue_for_acm(
         let prefix = format!("{account}/{region}/");
         let token =
             match token::look_up(&app.store, &prefix, &parts, ACM_TOKEN_LIFETIME, now).await? {
-                Known::Done(arn) => return resume(app, &found, &arn).await,
+                Known::Done(arn, _) => return resume(app, &found, &arn).await,
                 Known::New(token) => token,
             };
         let order = Order {

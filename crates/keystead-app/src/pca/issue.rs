@@ -23,8 +23,8 @@ use keystead_crypto::{CryptoError, random, x509};
 use keystead_store::{Batch, Expect, Store, StoreError, Stored};
 
 use super::record::{AUTHORITIES, Authority, CERTIFICATES, Issued, Progress};
-use super::token::Token;
 use crate::App;
+use crate::token::Token;
 
 /// Where intended certificates wait to be completed, should who intended them not do it.
 pub(crate) const ISSUE_QUEUE: &str = "pca.issue";

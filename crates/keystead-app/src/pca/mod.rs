@@ -15,7 +15,6 @@ mod purge;
 mod record;
 mod sharing;
 mod text;
-mod token;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +35,7 @@ pub use sharing::{
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keystead_core::Result;
 use keystead_store::{Batch, Lease};
 
@@ -44,7 +43,6 @@ use crate::App;
 
 pub(crate) use authorities::PURGE_QUEUE;
 pub(crate) use issue::ISSUE_QUEUE;
-pub(crate) use token::TOKEN_QUEUE;
 
 /// Completes the certificate that this item of [`ISSUE_QUEUE`] names, if it was only intended.
 /// Answers whether the item was settled together with the outcome.
@@ -88,8 +86,5 @@ pub(crate) async fn purge_part(app: &Arc<App>, lease: &Lease) -> Result<Option<T
     })
 }
 
-/// Forgets the idempotency token that this item of [`TOKEN_QUEUE`] names. Answers when to come back if
-/// it is too early.
-pub(crate) async fn forget_token(app: &App, lease: &Lease) -> Result<Option<Timestamp>> {
-    token::forget(&app.store, lease.id(), app.env.now()).await
-}
+/// Models, `IdempotencyToken`: "time out after five minutes".
+const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(5);

@@ -11,10 +11,3 @@ pub(super) const CERTIFICATES: Task = Task {
     step: |app, lease| internal::reconcile(app, lease).boxed(),
     quiet: false,
 };
-
-/// The idempotency tokens of requests, whose hour is over.
-pub(super) const TOKENS: Task = Task {
-    queue: internal::TOKEN_QUEUE,
-    step: |app, lease| internal::forget_token(app, lease).boxed(),
-    quiet: false,
-};

@@ -8,6 +8,7 @@
 
 mod acm_renewal;
 mod pca;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +50,9 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
-        acm_renewal::TOKENS,
         pca::ISSUE,
         pca::PURGE,
-        pca::TOKENS,
+        tokens::TOKENS,
     ]
 }
 

@@ -1,5 +1,5 @@
-//! What private CAs do by themselves: complete certificates that a crash left halfway, remove
-//! authorities whose restoration period is over, forget idempotency tokens.
+//! What private CAs do by themselves: complete certificates that a crash left halfway, and remove
+//! authorities whose restoration period is over.
 
 use std::sync::Arc;
 
@@ -25,13 +25,6 @@ pub(super) const PURGE: Task = Task {
     quiet: false,
 };
 
-/// Nothing waits for a token to be forgotten: it is passed over from the instant it ends.
-pub(super) const TOKENS: Task = Task {
-    queue: pca::TOKEN_QUEUE,
-    step: forget,
-    quiet: true,
-};
-
 fn issue<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async {
         let settled = pca::complete_intent(app, lease).await?;
@@ -46,10 +39,6 @@ fn issue<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcom
 
 fn purge<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async { again(app, lease, pca::purge_part(app, lease).await?).await }.boxed()
-}
-
-fn forget<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
-    async { again(app, lease, pca::forget_token(app, lease).await?).await }.boxed()
 }
 
 /// Puts the item back for then, or ends it.

@@ -145,6 +145,11 @@ async fn what_does_not_belong_together_or_is_not_valid_is_refused() {
     let leaf_pem = world
         .sign("leaf.example.com", &leaf, ("Root", &root), 0..90)
         .await;
+    let (middle, _) = world.own_key(KeySpec::EcP256).await;
+    let middle_pem = world.sign("Middle", &middle, ("Root", &root), 0..100).await;
+    let under_middle = world
+        .sign("leaf.example.com", &leaf, ("Middle", &middle), 0..90)
+        .await;
     let bag = |certificate: &str, key: &str, chain: Option<&str>| Bag {
         certificate: certificate.into(),
         key: key.into(),
@@ -160,9 +165,9 @@ async fn what_does_not_belong_together_or_is_not_valid_is_refused() {
         ),
         (
             bag(
-                &leaf_pem,
+                &under_middle,
                 &leaf_key,
-                Some(&format!("{root_pem}{}", other.certificate)),
+                Some(&format!("{middle_pem}{}", other.certificate)),
             ),
             "is: 1",
         ),
@@ -186,7 +191,8 @@ async fn what_does_not_belong_together_or_is_not_valid_is_refused() {
         ),
     ];
     for (bag, expected) in cases {
-        let (kind, message) = import(&world, bag.request()).await.unwrap_err();
+        let refused = import(&world, bag.request()).await;
+        let (kind, message) = refused.expect_err(expected);
         assert_eq!(kind, ErrorKind::Validation, "{message}");
         assert!(message.contains(expected), "{message}");
         assert!(!message.contains("BEGIN"), "{message}");
