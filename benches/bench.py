@@ -159,16 +159,15 @@ def rounds(bench, count):
 
 
 def fill(bench, target):
-    """Issues until about `target` certificates are stored; how many there are."""
-    stored = 0
-    begun = time.monotonic()
-    while stored < target:
-        measured = bench.issue(10 if target - stored > 20_000 else 2)
-        stored += int(measured.rate * (10 if target - stored > 20_000 else 2))
-        if time.monotonic() - begun > 1800:
-            break
-        print(f"\rstored about {stored:,} of {target:,}", end="", flush=True)
-    print()
+    """Issues until about `target` certificates are stored, or half an hour is over; how many there are."""
+    stored, end = 0, time.monotonic() + 1800
+    while stored < target and time.monotonic() < end:
+        seconds = 10 if target - stored > 20_000 else 2
+        stored += int(bench.issue(seconds).rate * seconds)
+        if sys.stdout.isatty():
+            print(f"\rstored about {stored:,} of {target:,}", end="", flush=True)
+    if sys.stdout.isatty():
+        print()
     return stored
 
 
