@@ -17,7 +17,7 @@ mod sharing;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use authorities::{
     create_certificate_authority, delete_certificate_authority, describe_certificate_authority,

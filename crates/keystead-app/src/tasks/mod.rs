@@ -8,6 +8,8 @@
 
 mod acm_renewal;
 mod pca;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::sync::Arc;

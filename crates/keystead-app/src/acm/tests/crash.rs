@@ -10,7 +10,7 @@ use keystead_wire::acm as wire;
 use serde::{Deserialize, Serialize};
 
 use super::renewing::acm_key;
-use super::world::{DAY, World};
+use super::world::{DAY, NODE, World};
 use crate::acm;
 use crate::acm::issue;
 use crate::acm::record::{CERTIFICATES, CertificateRecord};
@@ -145,10 +145,7 @@ async fn a_due_renewal_cut_off_anywhere_goes_on_after_its_lease() {
     let ca = world.ca_for_years(30).await;
     world.grant(&ca).await;
     let arn = world.private(&ca).await;
-    world
-        .associate(&arn, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&arn, NODE).await.unwrap();
     let key = acm_key(&arn);
     let mut version = 1;
     for polls in 1..1000 {

@@ -3,11 +3,10 @@
 use keystead_core::{AccountId, ErrorKind, Region};
 use keystead_wire::acm as wire;
 
-use super::world::{World, kind, public};
+use super::world::{NODE, World, kind, public};
 use crate::acm::internal;
 
-const NODE: &str = "arn:aws:keystead:eu-central-1:123456789012:node/web";
-const OTHER: &str = "arn:aws:keystead:eu-central-1:123456789012:node/app";
+const OTHER: &str = "arn:aws:keystead:us-east-1:123456789012:node/app";
 
 #[tokio::test]
 async fn what_is_used_stays_until_the_last_user_lets_go() {
@@ -60,7 +59,7 @@ async fn only_ones_own_certificates_are_delivered_and_only_once_they_are_there()
     let account = world.ctx().account().clone();
     let region = world.ctx().region;
     let stranger = AccountId::parse("000000000000").unwrap();
-    let elsewhere = Region::parse("us-east-1").unwrap();
+    let elsewhere = Region::parse("eu-central-1").unwrap();
     for (account, region, arn) in [
         (&stranger, &region, arn.clone()),
         (&account, &elsewhere, arn.clone()),
@@ -68,7 +67,7 @@ async fn only_ones_own_certificates_are_delivered_and_only_once_they_are_there()
         (
             &account,
             &region,
-            "arn:aws:acm:eu-central-1:123456789012:certificate/".into(),
+            "arn:aws:acm:us-east-1:123456789012:certificate/".into(),
         ),
         (&account, &region, String::new()),
     ] {

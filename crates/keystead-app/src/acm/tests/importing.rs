@@ -4,7 +4,7 @@ use keystead_core::ErrorKind;
 use keystead_core::x509::KeySpec;
 use keystead_wire::acm as wire;
 
-use super::world::{DAY, World};
+use super::world::{DAY, NODE, World};
 use crate::acm;
 
 struct Bag {
@@ -215,10 +215,7 @@ async fn a_certificate_is_replaced_in_place() {
     let first = self_signed(&world, KeySpec::EcP256, 0..10).await;
     let arn = import(&world, first.request()).await.unwrap();
     let created_at = world.describe(&arn).await.created_at;
-    world
-        .associate(&arn, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&arn, NODE).await.unwrap();
     world.pass(DAY);
     let second = self_signed(&world, KeySpec::EcP256, 0..20).await;
     let replace = |bag: &Bag| wire::ImportCertificateRequest {
@@ -249,7 +246,7 @@ async fn a_certificate_is_replaced_in_place() {
     let (_, message) = import(&world, tagged).await.unwrap_err();
     assert_eq!(message, "Tagging is not permitted on re-import.");
     let mut nowhere = replace(&first);
-    nowhere.certificate_arn = Some("arn:aws:acm:eu-central-1:123456789012:certificate/none".into());
+    nowhere.certificate_arn = Some("arn:aws:acm:us-east-1:123456789012:certificate/none".into());
     assert_eq!(
         import(&world, nowhere).await.unwrap_err().0,
         ErrorKind::NotFound

@@ -61,7 +61,7 @@ async fn names_of_others_and_of_nothing_are_told_apart() {
     let world = World::new().await;
     for (arn, expected) in [
         (
-            "arn:aws:acm:eu-central-1:123456789012:certificate/none",
+            "arn:aws:acm:us-east-1:123456789012:certificate/none",
             ErrorKind::NotFound,
         ),
         (
@@ -69,11 +69,11 @@ async fn names_of_others_and_of_nothing_are_told_apart() {
             ErrorKind::NotFound,
         ),
         (
-            "arn:aws:acm:eu-central-1:000000000000:certificate/none",
+            "arn:aws:acm:us-east-1:000000000000:certificate/none",
             ErrorKind::NotFound,
         ),
         (
-            "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/none",
+            "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/none",
             ErrorKind::InvalidArn,
         ),
         ("no name at all, but long enough", ErrorKind::InvalidArn),

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use keystead_core::ErrorKind;
 use keystead_wire::acm as wire;
 
-use super::world::{DAY, World};
+use super::world::{DAY, NODE, World};
 use crate::tasks;
 
 #[tokio::test]
@@ -14,19 +14,13 @@ async fn what_is_used_is_renewed_when_due_and_what_is_not_expires() {
     world.grant(&ca).await;
     let used = world.private(&ca).await;
     let idle = world.private(&ca).await;
-    world
-        .associate(&used, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&used, NODE).await.unwrap();
     let before = world.describe(&used).await;
     assert_eq!(
         before.renewal_eligibility,
         Some(wire::RenewalEligibility::Eligible)
     );
-    assert_eq!(
-        before.in_use_by.unwrap(),
-        ["arn:aws:keystead:eu-central-1:123456789012:node/web"]
-    );
+    assert_eq!(before.in_use_by.unwrap(), [NODE]);
 
     world.pass_and_run(DAY * 334).await;
     assert_eq!(
@@ -151,10 +145,7 @@ async fn a_renewal_that_never_succeeds_fails_with_the_certificate() {
     let world = World::new().await;
     let ca = world.ca().await;
     let arn = world.private(&ca).await;
-    world
-        .associate(&arn, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&arn, NODE).await.unwrap();
     for _ in 0..400 {
         world.pass_and_run(DAY).await;
     }
@@ -180,10 +171,7 @@ async fn many_renewals_at_the_same_time_make_one_version() {
     let ca = world.ca().await;
     world.grant(&ca).await;
     let arn = world.private(&ca).await;
-    world
-        .associate(&arn, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&arn, NODE).await.unwrap();
     world.pass(DAY * 340);
     let runs = (0..6).map(|_| tasks::run_due(&world.app));
     let key = acm_key(&arn);
@@ -207,10 +195,7 @@ async fn the_loops_do_what_comes_due_and_stop_when_told() {
     let ca = world.ca().await;
     world.grant(&ca).await;
     let arn = world.private(&ca).await;
-    world
-        .associate(&arn, "arn:aws:keystead:eu-central-1:123456789012:node/web")
-        .await
-        .unwrap();
+    world.associate(&arn, NODE).await.unwrap();
     let running = tasks::start(&world.app);
     let mut feed = world.app.store.watch();
     world.pass(DAY * 340);

@@ -27,7 +27,7 @@ async fn a_private_certificate_is_there_at_the_next_describe() {
         shown.certificate_authority_arn.as_deref(),
         Some(ca.as_str())
     );
-    assert_eq!(shown.issuer.as_deref(), Some("Example Org"));
+    assert_eq!(shown.issuer.as_deref(), Some("App Mesh Examples"));
     assert_eq!(shown.subject.as_deref(), Some("CN=www.example.com"));
     assert_eq!(
         shown.subject_alternative_names.unwrap(),
@@ -136,11 +136,11 @@ async fn what_is_not_acceptable_is_refused_and_stores_nothing() {
     };
     let cases = [
         (
-            private("arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/none"),
+            private("arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/none"),
             ErrorKind::InvalidArn,
         ),
         (
-            private("arn:aws:acm:eu-central-1:123456789012:certificate/none"),
+            private("arn:aws:acm:us-east-1:123456789012:certificate/none"),
             ErrorKind::InvalidArn,
         ),
         (

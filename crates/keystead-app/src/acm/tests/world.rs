@@ -1,97 +1,48 @@
-//! An installation on a temporary directory, with an account, a CA and a clock.
+//! A server without its listeners, as for private CAs, and what ACM's tests do with it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::x509::{Extension, ExtensionValue};
-use keystead_core::x509::{GeneralName, KeySpec, Name, NameAttribute, Oid, TbsCertificate};
-use keystead_core::{AccountId, Error, ErrorKind, Region};
+use keystead_core::x509::{
+    Extension, ExtensionValue, GeneralName, KeySpec, Name, NameAttribute, Oid, TbsCertificate,
+};
+use keystead_core::{Error, ErrorKind};
 use keystead_crypto::{NewKey, x509};
 use keystead_store::{Collection, Versioned};
 use keystead_wire::{acm as wire, acm_pca as pca_wire};
 
 use crate::acm::record::{MATERIAL, Material};
-use crate::{App, AppOptions, Ctx, Env, Principal, acm, pca, tasks};
+use crate::pca::tests::world as pca_world;
+use crate::{acm, pca};
 
-pub(super) struct World {
-    pub(super) app: Arc<App>,
-    pub(super) ctx: Ctx,
-    clock: Arc<Clock>,
-    _dir: tempfile::TempDir,
-}
+pub(super) struct World(pca_world::World);
 
-/// Microseconds since 1970.
-struct Clock(AtomicI64);
+impl Deref for World {
+    type Target = pca_world::World;
 
-impl Env for Clock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap()
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
+/// Somebody who uses certificates.
+pub(super) const NODE: &str = "arn:aws:keystead:us-east-1:123456789012:node/web";
+
 impl World {
     pub(super) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let start: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let clock = Arc::new(Clock(AtomicI64::new(start.as_microsecond())));
-        let account = AccountId::parse("123456789012").unwrap();
-        let (app, _) = App::open(AppOptions {
-            data_dir: dir.path().to_owned(),
-            root_key: None,
-            account: Some(account.clone()),
-            root_credential: None,
-            audit_sync: false,
-            accept_rollback: false,
-            env: clock.clone(),
-        })
-        .await
-        .unwrap();
-        let ctx = Ctx {
-            app: Arc::clone(&app),
-            principal: Principal {
-                arn: format!("arn:aws:iam::{account}:root"),
-                user_id: account.to_string(),
-                access_key_id: "AKIAEXAMPLE".into(),
-                account,
-            },
-            region: Region::parse("eu-central-1").unwrap(),
-            request_id: "test".into(),
-            source_ip: None,
-            user_agent: "test".into(),
-            now: start,
-        };
-        Self {
-            app,
-            ctx,
-            clock,
-            _dir: dir,
-        }
-    }
-
-    /// The context of a call now.
-    pub(super) fn ctx(&self) -> Ctx {
-        Ctx {
-            now: self.clock.now(),
-            ..self.ctx.clone()
-        }
+        Self(pca_world::World::new().await)
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    pub(super) fn pass(&self, time: SignedDuration) {
-        let micros = i64::try_from(time.as_micros()).unwrap();
-        self.clock.0.fetch_add(micros, Ordering::SeqCst);
+        self.app.env.now()
     }
 
     /// Time passes, and what comes due by it is done.
     pub(super) async fn pass_and_run(&self, time: SignedDuration) {
         self.pass(time);
-        tasks::run_due(&self.app).await.unwrap();
+        self.run_due().await;
     }
 
     /// A root CA that lives for ten years.
@@ -101,80 +52,14 @@ impl World {
 
     pub(super) async fn ca_for_years(&self, years: i64) -> String {
         let arn = self.ca_without_certificate().await;
-        let ctx = self.ctx();
-        let csr = pca::get_certificate_authority_csr(
-            &ctx,
-            pca_wire::GetCertificateAuthorityCsrRequest {
-                certificate_authority_arn: arn.clone(),
-            },
-        )
-        .await
-        .unwrap();
-        let issued = pca::issue_certificate(
-            &ctx,
-            pca_wire::IssueCertificateRequest {
-                api_passthrough: None,
-                certificate_authority_arn: arn.clone(),
-                csr: csr.csr.unwrap().into_bytes().into(),
-                signing_algorithm: pca_wire::SigningAlgorithm::Sha256withecdsa,
-                template_arn: Some("arn:aws:acm-pca:::template/RootCACertificate/V1".into()),
-                validity: pca_wire::Validity {
-                    value: years,
-                    type_: pca_wire::ValidityPeriodType::Years,
-                },
-                validity_not_before: None,
-                idempotency_token: None,
-            },
-        )
-        .await
-        .unwrap();
-        let certificate = pca::get_certificate(
-            &ctx,
-            pca_wire::GetCertificateRequest {
-                certificate_authority_arn: arn.clone(),
-                certificate_arn: issued.certificate_arn.unwrap(),
-            },
-        )
-        .await
-        .unwrap();
-        pca::import_certificate_authority_certificate(
-            &ctx,
-            pca_wire::ImportCertificateAuthorityCertificateRequest {
-                certificate_authority_arn: arn.clone(),
-                certificate: certificate.certificate.unwrap().into_bytes().into(),
-                certificate_chain: None,
-            },
-        )
-        .await
-        .unwrap();
+        let certificate = self.own_certificate(&arn, pca_world::years(years)).await;
+        self.install(&arn, &certificate, None).await.unwrap();
         arn
     }
 
     pub(super) async fn ca_without_certificate(&self) -> String {
-        let created = pca::create_certificate_authority(
-            &self.ctx(),
-            pca_wire::CreateCertificateAuthorityRequest {
-                certificate_authority_configuration: pca_wire::CertificateAuthorityConfiguration {
-                    key_algorithm: pca_wire::KeyAlgorithm::EcPrime256v1,
-                    signing_algorithm: pca_wire::SigningAlgorithm::Sha256withecdsa,
-                    subject: pca_wire::Asn1Subject {
-                        organization: Some("Example Org".into()),
-                        common_name: Some("Example Root".into()),
-                        ..pca_wire::Asn1Subject::default()
-                    },
-                    csr_extensions: None,
-                },
-                revocation_configuration: None,
-                certificate_authority_type: pca_wire::CertificateAuthorityType::Root,
-                idempotency_token: None,
-                key_storage_security_standard: None,
-                tags: None,
-                usage_mode: None,
-            },
-        )
-        .await
-        .unwrap();
-        created.certificate_authority_arn.unwrap()
+        self.create(pca_wire::CertificateAuthorityType::Root, KeySpec::EcP256)
+            .await
     }
 
     /// Lets ACM renew what this CA issues.

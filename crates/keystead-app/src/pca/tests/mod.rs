@@ -7,4 +7,4 @@ mod internal;
 mod issuance;
 mod lifecycle;
 mod sharing;
-mod world;
+pub(crate) mod world;

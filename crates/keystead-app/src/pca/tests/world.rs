@@ -19,8 +19,8 @@ use crate::{App, AppOptions, Ctx, Env, Principal};
 /// 2030-01-01T00:00:00Z, so that OpenSSL, which has a clock of its own, is always told the time.
 pub(super) const START: i64 = 1_893_456_000;
 
-pub(super) struct World {
-    pub(super) app: Arc<App>,
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
     clock: Arc<Clock>,
     pub(super) dir: tempfile::TempDir,
 }
@@ -34,7 +34,7 @@ impl Env for Clock {
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(Clock(Mutex::new(Timestamp::from_second(START).unwrap())));
         let app = open(&dir, &clock).await;
@@ -50,12 +50,12 @@ impl World {
         Self { app, clock, dir }
     }
 
-    pub(super) fn pass(&self, time: SignedDuration) {
+    pub(crate) fn pass(&self, time: SignedDuration) {
         let mut now = self.clock.0.lock();
         *now = now.checked_add(time).unwrap();
     }
 
-    pub(super) fn ctx(&self) -> Ctx {
+    pub(crate) fn ctx(&self) -> Ctx {
         self.ctx_of("123456789012", "us-east-1")
     }
 
@@ -78,11 +78,11 @@ impl World {
     }
 
     /// Does everything that is due.
-    pub(super) async fn run_due(&self) {
+    pub(crate) async fn run_due(&self) {
         crate::tasks::run_due(&self.app).await.unwrap();
     }
 
-    pub(super) async fn create(
+    pub(crate) async fn create(
         &self,
         kind: wire::CertificateAuthorityType,
         spec: KeySpec,
@@ -104,7 +104,7 @@ impl World {
     }
 
     /// A root's own certificate, issued and fetched.
-    pub(super) async fn own_certificate(&self, root: &str, validity: wire::Validity) -> String {
+    pub(crate) async fn own_certificate(&self, root: &str, validity: wire::Validity) -> String {
         let csr = self.csr_of(root).await;
         let order = wire::IssueCertificateRequest {
             template_arn: template("RootCACertificate"),
@@ -136,7 +136,7 @@ impl World {
         arn
     }
 
-    pub(super) async fn install(
+    pub(crate) async fn install(
         &self,
         arn: &str,
         certificate: &str,
@@ -382,7 +382,7 @@ pub(super) fn template(name: &str) -> Option<String> {
     Some(format!("arn:aws:acm-pca:::template/{name}/V1"))
 }
 
-pub(super) fn years(value: i64) -> wire::Validity {
+pub(crate) fn years(value: i64) -> wire::Validity {
     wire::Validity {
         value,
         type_: wire::ValidityPeriodType::Years,
