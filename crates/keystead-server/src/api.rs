@@ -1,8 +1,6 @@
 //! The road of one API request: body within its bounds, operation, signature, input, use case,
 //! answer. Whatever goes wrong on it is answered in the caller's own protocol.
 
-use std::future::Future;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,16 +10,15 @@ use futures::FutureExt as _;
 use http::request::Parts;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
-use jiff::Timestamp;
-use keystead_app::{App, Credential, Ctx, Principal, dispatch};
-use keystead_core::{Error, Region};
+use keystead_core::Region;
 use keystead_wire::protocol::{self, Dialect};
 use keystead_wire::schema::{OperationDef, Protocol};
-use keystead_wire::sigv4::{self, AuthError, ErrorStyle, RequestView, Rules};
+use keystead_wire::sigv4::{AuthError, Claim, ErrorStyle, RequestView, Rules};
 use keystead_wire::value::Value;
-use keystead_wire::{Call, ErrorAnswer};
+use keystead_wire::{Call, ErrorAnswer, Refusal};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::backend::{Backend, Caller};
 use crate::body::{self, BodyFault};
 use crate::ids::RequestIds;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -32,72 +29,6 @@ use crate::reply::{ReplyBody, closing};
 use crate::signing_keys::SigningKeys;
 use crate::unbroken::Unbroken;
 
-/// What stands behind the front door: the clock, the credentials and the use cases. `Arc<App>` is
-/// the one; tests put others in its place, which panic or never end.
-pub trait Backend: Send + Sync + 'static {
-    /// The present instant.
-    fn now(&self) -> Timestamp;
-
-    /// The credential of an access key, if there is one.
-    fn credential(
-        &self,
-        access_key_id: &str,
-    ) -> impl Future<Output = Result<Option<Credential>, Error>> + Send;
-
-    /// Carries an operation out for a verified caller, and records it.
-    fn call(
-        &self,
-        caller: Caller,
-        operation: &'static OperationDef,
-        input: Value,
-    ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static;
-}
-
-/// A verified caller with the circumstances of the call.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Who, proven by signature.
-    pub principal: Principal,
-    /// The region of the signature's scope.
-    pub region: Region,
-    /// The request's id.
-    pub request_id: String,
-    /// From where; `None` on a Unix socket.
-    pub source_ip: Option<IpAddr>,
-    /// The User-Agent header, cut.
-    pub user_agent: String,
-    /// When the request had arrived.
-    pub now: Timestamp,
-}
-
-impl Backend for Arc<App> {
-    fn now(&self) -> Timestamp {
-        self.env.now()
-    }
-
-    async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>, Error> {
-        App::credential(self, access_key_id).await
-    }
-
-    fn call(
-        &self,
-        caller: Caller,
-        operation: &'static OperationDef,
-        input: Value,
-    ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static {
-        let context = Ctx {
-            app: self.clone(),
-            principal: caller.principal,
-            region: caller.region,
-            request_id: caller.request_id,
-            source_ip: caller.source_ip,
-            user_agent: caller.user_agent,
-            now: caller.now,
-        };
-        async move { dispatch::call(&context, operation, input).await }
-    }
-}
-
 /// The AWS protocols.
 pub(crate) struct Api<B> {
     backend: B,
@@ -106,13 +37,6 @@ pub(crate) struct Api<B> {
     keys: SigningKeys,
     ids: RequestIds,
     memory: Semaphore,
-}
-
-/// A request that is not carried out.
-struct Refused {
-    error: ErrorAnswer,
-    /// Whether the connection can't be used any more: a part of the body is still on the way.
-    close: bool,
 }
 
 impl<B: Backend> Api<B> {
@@ -133,25 +57,16 @@ impl<B: Backend> Api<B> {
         peer: &Peer,
     ) -> Response<ReplyBody> {
         let begun = Instant::now();
-        let request_id = self.ids.next();
         let version = request.version();
         let (parts, body) = request.into_parts();
-        // Every protocol but query names the operation in its head; all name themselves there.
-        let mut dialect = match protocol::identify(&parts, &[], None) {
-            Ok(call) => call.dialect,
-            Err(refusal) => refusal.dialect,
-        };
-        let mut operation = None;
-        let outcome = self
-            .carry_out(
-                &parts,
-                body,
-                peer,
-                &request_id,
-                &mut dialect,
-                &mut operation,
-            )
-            .await;
+        let mut exchange = Exchange::new(self, &parts, peer);
+        let outcome = exchange.carry_out(body).await;
+        let Exchange {
+            dialect,
+            operation,
+            request_id,
+            ..
+        } = exchange;
         let (response, code, close) = match outcome {
             Ok(response) => (response, "", false),
             Err(Refused { error, close }) => {
@@ -166,118 +81,144 @@ impl<B: Backend> Api<B> {
         response
     }
 
-    async fn carry_out(
-        &self,
-        parts: &Parts,
-        mut body: Incoming,
-        peer: &Peer,
-        request_id: &str,
-        dialect: &mut Dialect,
-        operation: &mut Option<&'static OperationDef>,
-    ) -> Result<Response<Bytes>, Refused> {
-        if self.lifecycle.phase() != Phase::Ready {
-            let error = unavailable("The server is starting or shutting down. Try again shortly.");
-            return Err(Refused { error, close: true });
-        }
-        let limit = body_limit(dialect);
-        let _memory = self.reserve(body::expected(&body, limit), *dialect)?;
-        let body = self.body(&mut body, limit, *dialect).await?;
-        let scope = sigv4::claimed_service(&RequestView::of(parts));
-        let call = protocol::identify(parts, &body, scope.as_deref()).map_err(|refusal| {
-            *dialect = refusal.dialect;
-            refusal.error
-        })?;
-        *dialect = call.dialect;
-        *operation = Some(call.operation);
-        let caller = self
-            .authenticate(parts, &body, &call, peer, request_id)
-            .await?;
-        let input = call.decode(parts, &body)?;
-        let value = self.call(caller, &call, input, request_id).await?;
-        Ok(call.encode_response(&value, request_id))
-    }
-
     /// Room for what the call will hold, until it is answered.
-    fn reserve(&self, size: usize, dialect: Dialect) -> Result<SemaphorePermit<'_>, Refused> {
+    fn reserve(&self, size: usize, style: ErrorStyle) -> Result<SemaphorePermit<'_>, Refused> {
         u32::try_from(size.max(CALL_BYTES))
             .ok()
             .and_then(|bytes| self.memory.try_acquire_many(bytes).ok())
             .ok_or_else(|| {
-                let code = match style(dialect) {
-                    ErrorStyle::Json => "ThrottlingException",
-                    ErrorStyle::Query => "Throttling",
-                };
-                Refused {
-                    error: ErrorAnswer::new(code, 400, "Rate exceeded"),
-                    close: true,
-                }
+                let code = named(style, "ThrottlingException", "Throttling");
+                Refused::closing(ErrorAnswer::new(code, 400, "Rate exceeded"))
             })
     }
 
-    async fn body(
+    async fn read(
         &self,
         body: &mut Incoming,
         limit: usize,
-        dialect: Dialect,
+        style: ErrorStyle,
     ) -> Result<Bytes, Refused> {
-        let json = style(dialect) == ErrorStyle::Json;
-        match body::read(body, limit, self.limits.body_deadline).await {
-            Ok(bytes) => Ok(bytes),
-            Err(BodyFault::TooLarge) => {
-                let code = if json {
-                    "RequestEntityTooLargeException"
-                } else {
-                    "RequestEntityTooLarge"
-                };
-                let error = ErrorAnswer::new(
-                    code,
-                    413,
-                    format!(
-                        "The request body is larger than the {limit} bytes that this service takes."
-                    ),
+        let fault = match body::read(body, limit, self.limits.body_deadline).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(fault) => fault,
+        };
+        Err(match fault {
+            BodyFault::TooLarge => {
+                let code = named(
+                    style,
+                    "RequestEntityTooLargeException",
+                    "RequestEntityTooLarge",
+                );
+                let message = format!(
+                    "The request body is larger than the {limit} bytes that this service takes."
                 );
                 let close = !body::discard(body).await;
-                Err(Refused { error, close })
+                Refused {
+                    error: ErrorAnswer::new(code, 413, message),
+                    close,
+                }
             }
-            Err(BodyFault::TooSlow) => {
-                let code = if json {
-                    "RequestTimeoutException"
-                } else {
-                    "RequestTimeout"
-                };
+            BodyFault::TooSlow => {
+                let code = named(style, "RequestTimeoutException", "RequestTimeout");
                 let seconds = self.limits.body_deadline.as_secs_f32();
-                let error = ErrorAnswer::new(
-                    code,
-                    408,
-                    format!("The request body did not arrive within {seconds} seconds."),
-                );
-                Err(Refused { error, close: true })
+                let message = format!("The request body did not arrive within {seconds} seconds.");
+                Refused::closing(ErrorAnswer::new(code, 408, message))
             }
-            Err(BodyFault::Broken) => Err(Refused {
-                error: ErrorAnswer::serialization("The request body ended before its end."),
-                close: true,
-            }),
+            BodyFault::Broken => Refused::closing(ErrorAnswer::serialization(
+                "The request body ended before its end.",
+            )),
+        })
+    }
+}
+
+/// One request on its way.
+struct Exchange<'r, B> {
+    api: &'r Api<B>,
+    parts: &'r Parts,
+    peer: &'r Peer,
+    request_id: String,
+    /// What the head names. Only query requests name their operation in the body.
+    head: Option<Result<Call, Refusal>>,
+    /// How to answer, whatever happens.
+    dialect: Dialect,
+    /// What is asked for, once known.
+    operation: Option<&'static OperationDef>,
+}
+
+impl<'r, B: Backend> Exchange<'r, B> {
+    fn new(api: &'r Api<B>, parts: &'r Parts, peer: &'r Peer) -> Self {
+        let head = protocol::identify(parts, &[], None);
+        let dialect = match &head {
+            Ok(call) => call.dialect,
+            Err(refusal) => refusal.dialect,
+        };
+        Self {
+            api,
+            parts,
+            peer,
+            request_id: api.ids.next(),
+            head: (dialect.protocol != Protocol::Query).then_some(head),
+            dialect,
+            operation: None,
+        }
+    }
+
+    async fn carry_out(&mut self, mut body: Incoming) -> Result<Response<Bytes>, Refused> {
+        if self.api.lifecycle.phase() != Phase::Ready {
+            return Err(Refused::closing(unavailable(
+                "The server is starting or shutting down. Try again shortly.",
+            )));
+        }
+        let limit = body_limit(&self.dialect);
+        let style = style(&self.dialect);
+        let _memory = self.api.reserve(body::expected(&body, limit), style)?;
+        let body = self.api.read(&mut body, limit, style).await?;
+        let view = RequestView::of(self.parts);
+        let claim = Claim::read(&view);
+        let call = self.identify(&body, claim.as_ref().ok())?;
+        let caller = self.authenticate(claim, &view, &body, &call).await?;
+        let input = call.decode(self.parts, &body)?;
+        let value = self.call(caller, &call, input).await?;
+        Ok(call.encode_response(&value, &self.request_id))
+    }
+
+    fn identify(&mut self, body: &[u8], claim: Option<&Claim<'_>>) -> Result<Call, ErrorAnswer> {
+        let found = self.head.take().unwrap_or_else(|| {
+            protocol::identify(self.parts, body, claim.and_then(Claim::service))
+        });
+        match found {
+            Ok(call) => {
+                self.dialect = call.dialect;
+                self.operation = Some(call.operation);
+                Ok(call)
+            }
+            Err(refusal) => {
+                self.dialect = refusal.dialect;
+                Err(refusal.error)
+            }
         }
     }
 
     async fn authenticate(
         &self,
-        parts: &Parts,
+        claim: Result<Claim<'_>, AuthError>,
+        view: &RequestView<'_>,
         body: &[u8],
         call: &Call,
-        peer: &Peer,
-        request_id: &str,
     ) -> Result<Caller, ErrorAnswer> {
-        let refuse = |error: AuthError| error.answer(style(call.dialect));
+        let refuse = |error: AuthError| error.answer(style(&call.dialect));
         let service = call.operation.service.signing_name;
-        let now = self.backend.now();
-        let view = RequestView::of(parts);
-        let claim = sigv4::parse(&view, now, service, Rules::of(service)).map_err(refuse)?;
+        let now = self.api.backend.now();
+        let claim = claim
+            .and_then(|claim| claim.check(view, now, service, Rules::of(service)))
+            .map_err(refuse)?;
         let found = self
+            .api
             .backend
             .credential(claim.access_key_id())
             .await
             .map_err(|error| {
+                let request_id = &self.request_id;
                 tracing::error!(
                     request_id,
                     error = error.message,
@@ -285,44 +226,39 @@ impl<B: Backend> Api<B> {
                 );
                 unavailable("Credentials cannot be read just now. Try again shortly.")
             })?;
-        let credential = found.ok_or(AuthError::UnknownKey).map_err(refuse)?;
+        let credential = found.ok_or_else(|| refuse(AuthError::UnknownKey))?;
         // The access keys that are served are long-term ones, to which no session token belongs.
         if claim.session_token().is_some() {
             return Err(refuse(AuthError::UnknownKey));
         }
-        self.keys
-            .verify(&claim, &view, credential.secret.expose(), body)
+        let keys = &self.api.keys;
+        keys.verify(&claim, view, credential.secret.expose(), body)
             .map_err(refuse)?;
         let region = Region::parse(claim.region())
             .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
         Ok(Caller {
             principal: credential.principal,
             region,
-            request_id: request_id.to_owned(),
-            source_ip: peer.address.map(|address| address.ip()),
-            user_agent: user_agent(parts),
+            request_id: self.request_id.clone(),
+            source_ip: self.peer.address.map(|address| address.ip()),
+            user_agent: user_agent(self.parts),
             now,
         })
     }
 
     /// Waits for the use case, but not beyond the deadline. It ends in any case.
-    async fn call(
-        &self,
-        caller: Caller,
-        call: &Call,
-        input: Value,
-        request_id: &str,
-    ) -> Result<Value, ErrorAnswer> {
-        let work =
-            AssertUnwindSafe(self.backend.call(caller, call.operation, input)).catch_unwind();
-        let work = Unbroken::new(work, self.lifecycle.at_work());
-        match tokio::time::timeout(self.limits.request_deadline, work).await {
+    async fn call(&self, caller: Caller, call: &Call, input: Value) -> Result<Value, ErrorAnswer> {
+        let (operation, request_id) = (call.operation, &self.request_id);
+        let work = self.api.backend.call(caller, operation, input);
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let work = Unbroken::new(work, self.api.lifecycle.at_work());
+        match tokio::time::timeout(self.api.limits.request_deadline, work).await {
             Ok(Ok(outcome)) => outcome,
-            // What it said may quote the request, so only where it happened is told.
+            // What it said may quote the request, so it is not told.
             Ok(Err(_panic)) => {
                 tracing::error!(
                     request_id,
-                    operation = call.operation.name,
+                    operation = operation.name,
                     "a use case panicked"
                 );
                 Err(ErrorAnswer::internal(
@@ -330,16 +266,31 @@ impl<B: Backend> Api<B> {
                 ))
             }
             Err(_) => {
+                let operation = operation.name;
                 tracing::warn!(
                     request_id,
-                    operation = call.operation.name,
+                    operation,
                     "a call is slow; it goes on unanswered"
                 );
                 Err(unavailable(
-                    "The call takes too long to wait for. It goes on: look at its outcome before you repeat it.",
+                    "The call takes too long to wait for. It goes on: look at its outcome before \
+                     you repeat it.",
                 ))
             }
         }
+    }
+}
+
+/// Why a request is not carried out.
+struct Refused {
+    error: ErrorAnswer,
+    /// Whether the connection can't be used any more: a part of the body is still on the way.
+    close: bool,
+}
+
+impl Refused {
+    fn closing(error: ErrorAnswer) -> Self {
+        Self { error, close: true }
     }
 }
 
@@ -357,10 +308,18 @@ fn unavailable(message: &str) -> ErrorAnswer {
     ErrorAnswer::new("ServiceUnavailable", 503, message)
 }
 
-fn style(dialect: Dialect) -> ErrorStyle {
+fn style(dialect: &Dialect) -> ErrorStyle {
     match dialect.protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => ErrorStyle::Json,
         Protocol::Query => ErrorStyle::Query,
+    }
+}
+
+/// The same refusal has two names.
+fn named(style: ErrorStyle, json: &'static str, query: &'static str) -> &'static str {
+    match style {
+        ErrorStyle::Json => json,
+        ErrorStyle::Query => query,
     }
 }
 

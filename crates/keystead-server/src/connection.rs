@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::activity::Activity;
-use crate::api::Backend;
+use crate::backend::Backend;
 use crate::front::Front;
 use crate::lifecycle::Phase;
 use crate::limits::{
@@ -43,7 +43,11 @@ pub async fn serve<B: Backend>(listeners: Listeners, front: Arc<Front<B>>) {
         };
         loops.spawn(gate.accept_all(listener));
     }
-    while loops.join_next().await.is_some() {}
+    let ended = async { while loops.join_next().await.is_some() {} };
+    tokio::select! {
+        () = ended => {}
+        () = front.metrics().clone().keep_up() => {}
+    }
 }
 
 /// The limit of connections, or what the file descriptors of this process allow, if that is less.

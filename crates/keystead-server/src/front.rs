@@ -10,7 +10,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower_service::Service;
 
-use crate::api::{Api, Backend};
+use crate::api::Api;
+use crate::backend::Backend;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -76,6 +77,10 @@ impl<B: Backend> Front<B> {
 
     pub(crate) fn lifecycle(&self) -> &Arc<Lifecycle> {
         &self.lifecycle
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn limits(&self) -> &Limits {

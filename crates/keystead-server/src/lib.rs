@@ -22,6 +22,7 @@
 
 mod activity;
 mod api;
+mod backend;
 mod body;
 mod connection;
 mod delivery;
@@ -39,7 +40,7 @@ mod signing_keys;
 mod tls;
 mod unbroken;
 
-pub use api::{Backend, Caller};
+pub use backend::{Backend, Caller};
 pub use connection::serve;
 pub use delivery::Delivery;
 pub use front::Front;

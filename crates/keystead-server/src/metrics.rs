@@ -74,7 +74,7 @@ impl Metrics {
     }
 
     /// Keeps what is recorded small, for ever.
-    pub async fn keep_up(self) {
+    pub(crate) async fn keep_up(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
             self.0.run_upkeep();

@@ -151,57 +151,66 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// Reads the signature of a request and checks everything that needs no secret. `service` is the
-/// signing name of the service that the request is for.
+/// Reads the signature of a request and checks everything that needs no secret: [`Claim::read`] and
+/// [`Claim::check`] in one.
 ///
 /// # Errors
-/// [`AuthError::Missing`], [`AuthError::Incomplete`], [`AuthError::Invalid`].
+/// Those of both.
 pub fn parse(
     view: &RequestView<'_>,
     now: Timestamp,
     service: &str,
     rules: Rules,
 ) -> Result<Authorization, AuthError> {
-    let claim = Claim::read(view)?;
-    time::check(claim.signed_at, now, claim.expires)?;
-    let signed_headers = signed_header_names(&claim.signed_headers);
-    check_signed(view, &signed_headers)?;
-    if claim.algorithm != ALGORITHM {
-        return Err(AuthError::Incomplete(format!(
-            "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
-            quoted(&claim.algorithm)
-        )));
-    }
-    let amz_date = time::format(claim.signed_at);
-    let [access_key_id, date, region, named_service, terminator] =
-        split_credential(&claim.credential)?;
-    check_scope(
-        [date, region, named_service, terminator],
-        &amz_date,
-        service,
-    )?;
-    Ok(Authorization {
-        access_key_id: access_key_id.into(),
-        date: date.into(),
-        region: region.into(),
-        service: named_service.into(),
-        signed_headers,
-        signature: unhex(&claim.signature),
-        session_token: claim.session_token,
-        content_sha256: claim.content_sha256,
-        presigned: claim.presigned,
-        amz_date,
-        rules,
-    })
+    Claim::read(view)?.check(view, now, service, rules)
 }
 
-/// The service that the credential scope names, if there is one: what a query request, whose body
-/// names only an action, is for. Nothing about it is verified.
-pub fn claimed_service(view: &RequestView<'_>) -> Option<String> {
-    let claim = Claim::read(view).ok()?;
-    split_credential(&claim.credential)
-        .ok()
-        .map(|[_, _, _, service, _]| service.to_owned())
+impl Claim<'_> {
+    /// The service that the credential scope names: what a query request, whose body names only an
+    /// action, is for. `None` where the credential is malformed.
+    pub fn service(&self) -> Option<&str> {
+        let [_, _, _, service, _] = split_credential(&self.credential).ok()?;
+        Some(service)
+    }
+
+    /// Checks everything that needs no secret. `service` is the signing name of the service that the
+    /// request is for.
+    ///
+    /// # Errors
+    /// [`AuthError::Incomplete`], [`AuthError::Invalid`].
+    pub fn check(
+        self,
+        view: &RequestView<'_>,
+        now: Timestamp,
+        service: &str,
+        rules: Rules,
+    ) -> Result<Authorization, AuthError> {
+        time::check(self.signed_at, now, self.expires)?;
+        let signed_headers = signed_header_names(&self.signed_headers);
+        check_signed(view, &signed_headers)?;
+        if self.algorithm != ALGORITHM {
+            return Err(AuthError::Incomplete(format!(
+                "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
+                quoted(&self.algorithm)
+            )));
+        }
+        let amz_date = time::format(self.signed_at);
+        let [access_key_id, date, region, named, terminator] = split_credential(&self.credential)?;
+        check_scope([date, region, named, terminator], &amz_date, service)?;
+        Ok(Authorization {
+            access_key_id: access_key_id.into(),
+            date: date.into(),
+            region: region.into(),
+            service: named.into(),
+            signed_headers,
+            signature: unhex(&self.signature),
+            session_token: self.session_token,
+            content_sha256: self.content_sha256,
+            presigned: self.presigned,
+            amz_date,
+            rules,
+        })
+    }
 }
 
 /// The five elements of a credential: access key, day, region, service, terminator.

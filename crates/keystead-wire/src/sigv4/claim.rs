@@ -2,6 +2,7 @@
 //! query.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -14,8 +15,9 @@ use super::{AuthError, MAX_EXPIRES_SECONDS, RequestView, X_AMZ_DATE, X_AMZ_SECUR
 /// scope of AWS has.
 const QUOTE_LIMIT: usize = 128;
 
-/// The parts of a signature, as text, from either form.
-pub(super) struct Claim<'a> {
+/// The parts of a signature as they stand in the request, in either form; nothing about them is
+/// checked yet.
+pub struct Claim<'a> {
     pub(super) algorithm: Cow<'a, str>,
     pub(super) credential: Cow<'a, str>,
     pub(super) signed_headers: Cow<'a, str>,
@@ -28,7 +30,12 @@ pub(super) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    pub(super) fn read(view: &RequestView<'a>) -> Result<Self, AuthError> {
+    /// Finds the signature of a request.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`] where there is none, [`AuthError::Incomplete`] where a part is missing or
+    /// malformed, [`AuthError::Invalid`] where there are two.
+    pub fn read(view: &RequestView<'a>) -> Result<Self, AuthError> {
         let header = single(view.headers, "authorization")?;
         let presigned = Presigned::read(view.query)?;
         match (header, presigned) {
@@ -133,6 +140,16 @@ impl<'a> Claim<'a> {
                 ("X-Amz-Date", date.is_none()),
             ])),
         }
+    }
+}
+
+impl fmt::Debug for Claim<'_> {
+    /// Neither the signature nor the session token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("credential", &self.credential)
+            .field("signed_headers", &self.signed_headers)
+            .finish_non_exhaustive()
     }
 }
 

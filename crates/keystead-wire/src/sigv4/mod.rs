@@ -28,7 +28,8 @@ mod time;
 use http::{HeaderMap, request};
 use keystead_crypto::digest;
 
-pub use authorization::{Authorization, claimed_service, parse};
+pub use authorization::{Authorization, parse};
+pub use claim::Claim;
 pub use error::{AuthError, ErrorStyle};
 pub use key::SigningKey;
 pub use sign::{Credentials, Signer};

@@ -137,7 +137,7 @@ proptest! {
             method: &method, path: &path, query: &query, authority: None, headers: &headers,
         };
         let _ = sigv4::parse(&view, at(NOW), "acm", Rules::STANDARD);
-        let _ = sigv4::claimed_service(&view);
+        let _ = sigv4::Claim::read(&view).map(|claim| claim.service().is_some());
     }
 
     /// Well-formed as far as `parse`, then anything: the whole of `verify` runs.

@@ -1,8 +1,6 @@
 //! Every way a request can fail to be authentic, with AWS's code, status and words.
 
-use keystead_wire::sigv4::{
-    AuthError, ErrorStyle, RequestView, Rules, Signer, SigningKey, claimed_service,
-};
+use keystead_wire::sigv4::{AuthError, Claim, ErrorStyle, RequestView, Rules, Signer, SigningKey};
 
 use super::{NOW, Request, SECRET, at, credentials};
 
@@ -64,8 +62,14 @@ fn what_is_well_signed_is_accepted() {
     );
     assert_eq!((verified.date(), verified.service()), ("20150830", "acm"));
     assert!(!verified.presigned());
-    assert_eq!(claimed_service(&signed().view()).as_deref(), Some("acm"));
-    assert_eq!(claimed_service(&request().view()), None);
+    assert_eq!(
+        Claim::read(&signed().view()).unwrap().service(),
+        Some("acm")
+    );
+    assert_eq!(
+        Claim::read(&request().view()).err(),
+        Some(AuthError::Missing)
+    );
     let shown = format!("{verified:?}");
     assert!(
         !shown.contains(&signed().header("authorization")[150..]),
@@ -301,7 +305,7 @@ fn presigned_requests() {
     let good = presigned("sts", 900);
     let verified = verify(&good, "2015-08-30T12:51:00Z").unwrap();
     assert_eq!(verified.session_token(), Some("token"));
-    assert_eq!(claimed_service(&good.view()).as_deref(), Some("sts"));
+    assert_eq!(Claim::read(&good.view()).unwrap().service(), Some("sts"));
     let expired = verify(&good, "2015-08-30T12:51:01Z").unwrap_err();
     assert!(
         expired

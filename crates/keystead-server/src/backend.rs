@@ -1,0 +1,78 @@
+//! What stands behind the front door: the use cases, or in tests something in their place.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use keystead_app::{App, Credential, Ctx, Principal, dispatch};
+use keystead_core::{Error, Region};
+use keystead_wire::ErrorAnswer;
+use keystead_wire::schema::OperationDef;
+use keystead_wire::value::Value;
+
+/// The clock, the credentials and the use cases. `Arc<App>` is the one; tests put others in its
+/// place, which panic or never end.
+pub trait Backend: Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+
+    /// The credential of an access key, if there is one.
+    fn credential(
+        &self,
+        access_key_id: &str,
+    ) -> impl Future<Output = Result<Option<Credential>, Error>> + Send;
+
+    /// Carries an operation out for a verified caller, and records it.
+    fn call(
+        &self,
+        caller: Caller,
+        operation: &'static OperationDef,
+        input: Value,
+    ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static;
+}
+
+/// A verified caller with the circumstances of the call.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who, proven by signature.
+    pub principal: Principal,
+    /// The region of the signature's scope.
+    pub region: Region,
+    /// The request's id.
+    pub request_id: String,
+    /// From where; `None` on a Unix socket.
+    pub source_ip: Option<IpAddr>,
+    /// The User-Agent header, cut.
+    pub user_agent: String,
+    /// When the request had arrived.
+    pub now: Timestamp,
+}
+
+impl Backend for Arc<App> {
+    fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>, Error> {
+        App::credential(self, access_key_id).await
+    }
+
+    fn call(
+        &self,
+        caller: Caller,
+        operation: &'static OperationDef,
+        input: Value,
+    ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static {
+        let context = Ctx {
+            app: self.clone(),
+            principal: caller.principal,
+            region: caller.region,
+            request_id: caller.request_id,
+            source_ip: caller.source_ip,
+            user_agent: caller.user_agent,
+            now: caller.now,
+        };
+        async move { dispatch::call(&context, operation, input).await }
+    }
+}
