@@ -12,12 +12,12 @@ use keystead_store::{Store, StoreOptions};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::Env;
 use crate::credentials::{self, Credential, RootCredential};
 use crate::cursor::CursorKey;
 use crate::nodes::Deliveries;
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
-use crate::Env;
 
 /// What every use case works with.
 pub struct App {
@@ -92,15 +92,21 @@ impl App {
             how = how.root_key_file(path);
         }
         let store = Store::open(how).await?;
-        let keys = KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
+        let keys =
+            KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
         let (account, root) =
             credentials::establish(&store, options.account, options.root_credential).await?;
         let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
         let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
             .sync(options.audit_sync)
             .opened_at(options.env.now());
-        let journal = Journal::open(journal, &store).await.map_err(|error| OpenError(error.to_string()))?;
-        let cursors = store.root_key().derive("keystead listing cursors").map_err(Error::from)?;
+        let journal = Journal::open(journal, &store)
+            .await
+            .map_err(|error| OpenError(error.to_string()))?;
+        let cursors = store
+            .root_key()
+            .derive("keystead listing cursors")
+            .map_err(Error::from)?;
         let app = Self {
             cursors: CursorKey(*cursors),
             store,

@@ -54,7 +54,9 @@ pub(crate) fn event(
 
 /// AWS's reading operations are recognisable by their verbs.
 fn is_read_only(operation: &str) -> bool {
-    ["Get", "List", "Describe", "Search"].iter().any(|verb| operation.starts_with(verb))
+    ["Get", "List", "Describe", "Search"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
 }
 
 struct Event<'a> {
@@ -89,7 +91,10 @@ impl Serialize for Event<'_> {
         map.serialize_entry("requestParameters", &self.parameters)?;
         map.serialize_entry(
             "responseElements",
-            &self.answer.map(|value| Shown { value, schema: operation.output }),
+            &self.answer.map(|value| Shown {
+                value,
+                schema: operation.output,
+            }),
         )?;
         map.serialize_entry("requestID", &ctx.request_id)?;
         map.serialize_entry("eventID", self.event_id)?;
@@ -149,7 +154,10 @@ impl Serialize for Shown<'_> {
             (Value::List(items), Kind::List { member, .. }) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
                 for value in items {
-                    list.serialize_element(&Shown { value, schema: member })?;
+                    list.serialize_element(&Shown {
+                        value,
+                        schema: member,
+                    })?;
                 }
                 list.end()
             }
@@ -164,7 +172,10 @@ impl Serialize for Shown<'_> {
                 let mut map = serializer.serialize_map(None)?;
                 for (member, slot) in self.schema.members().iter().zip(slots) {
                     if let Some(value) = slot {
-                        let shown = Shown { value, schema: member.schema };
+                        let shown = Shown {
+                            value,
+                            schema: member.schema,
+                        };
                         map.serialize_entry(&LowerFirst(member.name), &shown)?;
                     }
                 }
@@ -190,9 +201,11 @@ impl Serialize for LowerFirst {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut letters = self.0.chars();
         match letters.next() {
-            Some(first) => {
-                serializer.collect_str(&format_args!("{}{}", first.to_ascii_lowercase(), letters.as_str()))
-            }
+            Some(first) => serializer.collect_str(&format_args!(
+                "{}{}",
+                first.to_ascii_lowercase(),
+                letters.as_str()
+            )),
             None => serializer.serialize_str(""),
         }
     }

@@ -67,7 +67,8 @@ impl RootCredential {
     /// a SigV4 credential can't carry are refused.
     pub fn chosen(access_key_id: String, secret_access_key: String) -> Result<Self> {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if access_key_id.is_empty() || access_key_id.len() > 128 || !access_key_id.bytes().all(word) {
+        if access_key_id.is_empty() || access_key_id.len() > 128 || !access_key_id.bytes().all(word)
+        {
             return Err(Error::new(
                 ErrorKind::InvalidParameter,
                 "the root access key id must be 1 to 128 letters, digits or underscores",
@@ -79,7 +80,10 @@ impl RootCredential {
                 "the root secret access key must have 1 to 128 characters",
             ));
         }
-        Ok(Self { access_key_id, secret_access_key: secret_access_key.into() })
+        Ok(Self {
+            access_key_id,
+            secret_access_key: secret_access_key.into(),
+        })
     }
 
     /// A random key in AWS's form: `AKIA` and 16 characters of base 32, and 40 characters of secret
@@ -112,15 +116,29 @@ pub(crate) async fn establish(
         if let Some(wanted) = account.filter(|wanted| *wanted != there) {
             return Err(Error::new(
                 ErrorKind::InvalidParameter,
-                format!("this store belongs to account {there}, not {wanted}: leave --account out, or use another data directory"),
+                format!(
+                    "this store belongs to account {there}, not {wanted}: leave --account out, or use another data directory"
+                ),
             ));
         }
         let id = found.value.root_access_key_id;
-        let key = store.get::<AccessKey>(ACCESS_KEYS, &id).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("the root access key {id} is missing from the store"))
-        })?;
+        let key = store
+            .get::<AccessKey>(ACCESS_KEYS, &id)
+            .await?
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Internal,
+                    format!("the root access key {id} is missing from the store"),
+                )
+            })?;
         let secret_access_key = String::clone(&key.value.secret).into();
-        return Ok((there, RootCredential { access_key_id: id, secret_access_key }));
+        return Ok((
+            there,
+            RootCredential {
+                access_key_id: id,
+                secret_access_key,
+            },
+        ));
     }
     let account = match account {
         Some(account) => account,
@@ -142,7 +160,12 @@ pub(crate) async fn establish(
     };
     let mut batch = Batch::new();
     batch.put(INSTALLATION, ROOT, &installation, Expect::Absent);
-    batch.put(ACCESS_KEYS, root.access_key_id.as_str(), &key, Expect::Absent);
+    batch.put(
+        ACCESS_KEYS,
+        root.access_key_id.as_str(),
+        &key,
+        Expect::Absent,
+    );
     store.commit(batch).await?;
     Ok((account, root))
 }
@@ -157,7 +180,11 @@ impl App {
         if access_key_id.is_empty() || access_key_id.len() > 128 || access_key_id.contains('\0') {
             return Ok(None);
         }
-        let Some(found) = self.store.get::<AccessKey>(ACCESS_KEYS, access_key_id).await? else {
+        let Some(found) = self
+            .store
+            .get::<AccessKey>(ACCESS_KEYS, access_key_id)
+            .await?
+        else {
             return Ok(None);
         };
         let credential = Credential {
@@ -169,7 +196,9 @@ impl App {
             },
             secret: String::clone(&found.value.secret).into(),
         };
-        self.known_credentials.lock().put(access_key_id.to_owned(), credential.clone());
+        self.known_credentials
+            .lock()
+            .put(access_key_id.to_owned(), credential.clone());
         Ok(Some(credential))
     }
 }
@@ -179,11 +208,16 @@ mod secret {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use zeroize::Zeroizing;
 
-    pub(super) fn serialize<S: Serializer>(secret: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Zeroizing<String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(deserializer).map(Zeroizing::new)
     }
 }

@@ -10,7 +10,9 @@ use keystead_wire::error::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
 use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
-use keystead_wire::{acm as acm_wire, acm_pca as pca_wire, keystead as nodes_wire, sts as sts_wire};
+use keystead_wire::{
+    acm as acm_wire, acm_pca as pca_wire, keystead as nodes_wire, sts as sts_wire,
+};
 
 use crate::audit::{self, Ending};
 use crate::{Ctx, acm, fault, nodes, pca, sts};
@@ -20,15 +22,24 @@ use crate::{Ctx, acm, fault, nodes, pca, sts};
 ///
 /// Every way to end is written to the journal first; when that can't be done the call is refused,
 /// though what it did stays done, as the answer says.
-pub async fn call(ctx: &Ctx, operation: &'static OperationDef, input: Value) -> Result<Value, ErrorAnswer> {
+pub async fn call(
+    ctx: &Ctx,
+    operation: &'static OperationDef,
+    input: Value,
+) -> Result<Value, ErrorAnswer> {
     let Some(handler) = handler(operation.service.signing_name, operation.name) else {
         return Err(ErrorAnswer::unknown_operation(
             400,
-            format!("{} is not served by this version of Keystead; docs/coverage.md lists what is.", operation.name),
+            format!(
+                "{} is not served by this version of Keystead; docs/coverage.md lists what is.",
+                operation.name
+            ),
         ));
     };
     let parameters = audit::shown(&input, operation.input);
-    let outcome = handler(ctx, input).await.map_err(|error| answer(ctx, operation, &error));
+    let outcome = handler(ctx, input)
+        .await
+        .map_err(|error| answer(ctx, operation, &error));
     let ending = match &outcome {
         Ok(value) => Ending::Answer(value),
         Err(refusal) => Ending::Refusal(refusal.code, &refusal.message),
@@ -46,8 +57,12 @@ async fn record(
     ending: &Ending<'_>,
 ) -> Result<(), Error> {
     let id = crate::ids::uuid()?;
-    let event = audit::event(ctx, operation, parameters, ending, &id)
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("cannot write an audit event: {error}")))?;
+    let event = audit::event(ctx, operation, parameters, ending, &id).map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("cannot write an audit event: {error}"),
+        )
+    })?;
     ctx.app.journal.append(event).await.map_err(|error| {
         tracing::error!(request_id = ctx.request_id, %error, "the audit journal refuses events; calls are refused until it takes them");
         Error::new(
@@ -70,7 +85,8 @@ fn answer(ctx: &Ctx, operation: &'static OperationDef, error: &Error) -> ErrorAn
     fault::answer(operation, error)
 }
 
-type Handler = for<'a> fn(&'a Ctx, Value) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'a>>;
+type Handler =
+    for<'a> fn(&'a Ctx, Value) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'a>>;
 
 /// Operations with their use cases, a line each; the compiler checks that the types belong together.
 macro_rules! table {
@@ -166,7 +182,12 @@ mod tests {
     fn every_generated_operation_has_a_use_case() {
         let mut generated: Vec<_> = keystead_wire::services()
             .iter()
-            .flat_map(|service| service.operations.iter().map(|op| (service.signing_name, op.name)))
+            .flat_map(|service| {
+                service
+                    .operations
+                    .iter()
+                    .map(|op| (service.signing_name, op.name))
+            })
             .collect();
         let mut served = super::served();
         generated.sort_unstable();

@@ -15,14 +15,21 @@ use keystead_wire::schema::OperationDef;
 /// caller gets a request id to ask with.
 pub fn answer(operation: &OperationDef, error: &Error) -> ErrorAnswer {
     let (code, status) = code(operation.service.signing_name, error.kind);
-    let declared = operation.errors.iter().find(|declared| declared.name == code);
+    let declared = operation
+        .errors
+        .iter()
+        .find(|declared| declared.name == code);
     let message = match error.kind {
         ErrorKind::Internal => {
             "An internal error has occurred. The server's log names the cause under this request id."
         }
         _ => &error.message,
     };
-    ErrorAnswer::new(code, declared.map_or(status, |declared| declared.status), message)
+    ErrorAnswer::new(
+        code,
+        declared.map_or(status, |declared| declared.status),
+        message,
+    )
 }
 
 /// The error code and the HTTP status that `service` (its signing name) answers for `kind`.
@@ -33,78 +40,71 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
         "sts" => Service::Sts,
         _ => Service::Keystead,
     };
-    match kind {
-        ErrorKind::AccessDenied => match service {
-            Service::Sts => ("AccessDenied", 403),
-            Service::Pca | Service::Acm | Service::Keystead => ("AccessDeniedException", 400),
-        },
-        ErrorKind::AlreadyExists => match service {
-            Service::Pca => ("PermissionAlreadyExistsException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ConflictException", 400),
-        },
-        ErrorKind::CertificateMismatch => match service {
-            Service::Pca => ("CertificateMismatchException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::ConcurrentModification => match service {
-            Service::Pca => ("ConcurrentModificationException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ConflictException", 400),
-        },
-        ErrorKind::Conflict => ("ConflictException", 400),
-        ErrorKind::Internal => match service {
-            Service::Acm | Service::Pca | Service::Sts | Service::Keystead => ("InternalFailure", 500),
-        },
-        ErrorKind::InvalidArgs => match service {
-            Service::Pca | Service::Acm => ("InvalidArgsException", 400),
-            Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::InvalidArn => ("InvalidArnException", 400),
-        ErrorKind::InvalidDomainValidationOptions => ("InvalidDomainValidationOptionsException", 400),
-        ErrorKind::InvalidNextToken => match service {
-            Service::Pca => ("InvalidNextTokenException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
+    let code = match kind {
+        ErrorKind::AccessDenied if matches!(service, Service::Sts) => return ("AccessDenied", 403),
+        ErrorKind::AccessDenied => "AccessDeniedException",
+        ErrorKind::AlreadyExists => {
+            service.pca("PermissionAlreadyExistsException", "ConflictException")
+        }
+        ErrorKind::CertificateMismatch => service.pca("CertificateMismatchException", VALIDATION),
+        ErrorKind::ConcurrentModification => {
+            service.pca("ConcurrentModificationException", "ConflictException")
+        }
+        ErrorKind::Conflict => "ConflictException",
+        ErrorKind::Internal => return ("InternalFailure", 500),
+        ErrorKind::InvalidArgs => service.certificates("InvalidArgsException", VALIDATION),
+        ErrorKind::InvalidArn => "InvalidArnException",
+        ErrorKind::InvalidDomainValidationOptions => "InvalidDomainValidationOptionsException",
+        ErrorKind::InvalidNextToken => service.pca("InvalidNextTokenException", VALIDATION),
         ErrorKind::InvalidParameter => match service {
-            Service::Acm => ("InvalidParameterException", 400),
-            Service::Pca => ("InvalidArgsException", 400),
-            Service::Sts | Service::Keystead => ("ValidationException", 400),
+            Service::Acm => "InvalidParameterException",
+            Service::Pca => "InvalidArgsException",
+            Service::Sts | Service::Keystead => VALIDATION,
         },
-        ErrorKind::InvalidPolicy => ("InvalidPolicyException", 400),
-        ErrorKind::InvalidRequest => match service {
-            Service::Pca => ("InvalidRequestException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::InvalidState => match service {
-            Service::Pca | Service::Acm => ("InvalidStateException", 400),
-            Service::Sts | Service::Keystead => ("ConflictException", 400),
-        },
-        ErrorKind::InvalidTag => match service {
-            Service::Pca | Service::Acm => ("InvalidTagException", 400),
-            Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::LimitExceeded => ("LimitExceededException", 400),
-        ErrorKind::MalformedCertificate => match service {
-            Service::Pca => ("MalformedCertificateException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::MalformedCsr => match service {
-            Service::Pca => ("MalformedCSRException", 400),
-            Service::Acm | Service::Sts | Service::Keystead => ("ValidationException", 400),
-        },
-        ErrorKind::NotFound => ("ResourceNotFoundException", 400),
-        ErrorKind::RequestAlreadyProcessed => ("RequestAlreadyProcessedException", 400),
-        ErrorKind::RequestFailed => ("RequestFailedException", 400),
-        ErrorKind::RequestInProgress => ("RequestInProgressException", 400),
-        ErrorKind::ResourceInUse => ("ResourceInUseException", 400),
-        ErrorKind::TooManyTags => ("TooManyTagsException", 400),
-        ErrorKind::Unavailable => ("ServiceUnavailable", 503),
-        ErrorKind::Validation => ("ValidationException", 400),
-    }
+        ErrorKind::InvalidPolicy => "InvalidPolicyException",
+        ErrorKind::InvalidRequest => service.pca("InvalidRequestException", VALIDATION),
+        ErrorKind::InvalidState => {
+            service.certificates("InvalidStateException", "ConflictException")
+        }
+        ErrorKind::InvalidTag => service.certificates("InvalidTagException", VALIDATION),
+        ErrorKind::LimitExceeded => "LimitExceededException",
+        ErrorKind::MalformedCertificate => service.pca("MalformedCertificateException", VALIDATION),
+        ErrorKind::MalformedCsr => service.pca("MalformedCSRException", VALIDATION),
+        ErrorKind::NotFound => "ResourceNotFoundException",
+        ErrorKind::RequestAlreadyProcessed => "RequestAlreadyProcessedException",
+        ErrorKind::RequestFailed => "RequestFailedException",
+        ErrorKind::RequestInProgress => "RequestInProgressException",
+        ErrorKind::ResourceInUse => "ResourceInUseException",
+        ErrorKind::TooManyTags => "TooManyTagsException",
+        ErrorKind::Unavailable => return ("ServiceUnavailable", 503),
+        ErrorKind::Validation => VALIDATION,
+    };
+    (code, 400)
 }
+
+const VALIDATION: &str = "ValidationException";
 
 enum Service {
     Pca,
     Acm,
     Sts,
     Keystead,
+}
+
+impl Service {
+    /// The private CA's code, or that of the others.
+    fn pca(&self, its: &'static str, others: &'static str) -> &'static str {
+        match self {
+            Self::Pca => its,
+            Self::Acm | Self::Sts | Self::Keystead => others,
+        }
+    }
+
+    /// The code of both certificate services, or that of the others.
+    fn certificates(&self, theirs: &'static str, others: &'static str) -> &'static str {
+        match self {
+            Self::Pca | Self::Acm => theirs,
+            Self::Sts | Self::Keystead => others,
+        }
+    }
 }

@@ -9,7 +9,12 @@ pub(crate) fn uuid() -> Result<String> {
     let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
     *version = (*version & 0x0f) | 0x40;
     *variant = (*variant & 0x3f) | 0x80;
-    let hex = |range: &[u8]| range.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |range: &[u8]| {
+        range
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     let [a, b, c, d, e, f, g, h, i, j, tail @ ..] = &bytes;
     Ok(format!(
         "{}-{}-{}-{}-{}",

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::lint::{self, Issuer};
 use keystead_core::x509::{
-    Extension, ExtensionValue, GeneralName, KeySpec, KeyUsageBit, Name, NameAttribute, Oid, TbsCertificate,
+    Extension, ExtensionValue, GeneralName, KeySpec, KeyUsageBit, Name, NameAttribute, Oid,
+    TbsCertificate,
 };
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::{KeyRing, StoredKey, random, x509};
@@ -53,7 +54,11 @@ impl Versioned for Record {
 
 impl SystemCa {
     /// Reads the authority; at the first start makes it.
-    pub(crate) async fn load_or_create(store: &Store, keys: &KeyRing, now: Timestamp) -> Result<Self> {
+    pub(crate) async fn load_or_create(
+        store: &Store,
+        keys: &KeyRing,
+        now: Timestamp,
+    ) -> Result<Self> {
         if let Some(found) = store.get::<Record>(SYSTEM, RECORD).await? {
             return Self::ready(found.value);
         }
@@ -80,7 +85,12 @@ impl SystemCa {
     }
 
     /// A certificate for the server under these DNS names and addresses, with a fresh key.
-    pub async fn issue_server(&self, keys: &KeyRing, names: &[String], now: Timestamp) -> Result<ServerCertificate> {
+    pub async fn issue_server(
+        &self,
+        keys: &KeyRing,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<ServerCertificate> {
         let new = keys.generate(KeySpec::EcP256).await?;
         let names = names.iter().map(|name| general_name(name)).collect();
         let prepared = self.prepare(&new.spki_der, names, SERVER_AUTH, SERVER_LIFETIME, now)?;
@@ -93,7 +103,12 @@ impl SystemCa {
     }
 
     /// Prepares a certificate by which a node proves `identity`, for its public key.
-    pub(crate) fn prepare_node(&self, spki_der: &[u8], identity: &str, now: Timestamp) -> Result<Prepared> {
+    pub(crate) fn prepare_node(
+        &self,
+        spki_der: &[u8],
+        identity: &str,
+        now: Timestamp,
+    ) -> Result<Prepared> {
         let names = vec![GeneralName::Uri(identity.to_owned())];
         self.prepare(spki_der, names, CLIENT_AUTH, NODE_LIFETIME, now)
     }
@@ -101,7 +116,9 @@ impl SystemCa {
     /// Signs what was prepared; answers the certificate, PEM.
     pub(crate) async fn sign(&self, keys: &KeyRing, prepared: &Prepared) -> Result<String> {
         let algorithm = KeySpec::EcP256.default_signature();
-        let signature = keys.sign(&self.record.key, algorithm, &prepared.tbs).await?;
+        let signature = keys
+            .sign(&self.record.key, algorithm, &prepared.tbs)
+            .await?;
         let certificate = x509::assemble(&prepared.tbs, algorithm, &signature)?;
         Ok(x509::pem::encode("CERTIFICATE", &certificate))
     }
@@ -125,22 +142,44 @@ impl SystemCa {
             subject_der: x509::encode_name(&common_name("Keystead"))?,
             spki_der: spki_der.to_vec(),
             extensions: vec![
-                extension("2.5.29.19", true, ExtensionValue::BasicConstraints { ca: false, path_len: None }),
-                extension("2.5.29.35", false, ExtensionValue::AuthorityKeyId(self.key_id.to_vec())),
+                extension(
+                    "2.5.29.19",
+                    true,
+                    ExtensionValue::BasicConstraints {
+                        ca: false,
+                        path_len: None,
+                    },
+                ),
+                extension(
+                    "2.5.29.35",
+                    false,
+                    ExtensionValue::AuthorityKeyId(self.key_id.to_vec()),
+                ),
                 extension("2.5.29.14", false, ExtensionValue::SubjectKeyId),
-                extension("2.5.29.15", true, ExtensionValue::KeyUsage(vec![KeyUsageBit::DigitalSignature])),
-                extension("2.5.29.37", false, ExtensionValue::ExtendedKeyUsage(vec![Oid::new(purpose)])),
+                extension(
+                    "2.5.29.15",
+                    true,
+                    ExtensionValue::KeyUsage(vec![KeyUsageBit::DigitalSignature]),
+                ),
+                extension(
+                    "2.5.29.37",
+                    false,
+                    ExtensionValue::ExtendedKeyUsage(vec![Oid::new(purpose)]),
+                ),
                 extension("2.5.29.17", false, ExtensionValue::SubjectAltName(names)),
             ],
         };
         let tbs = x509::encode_tbs(&tbs)?;
-        linted(&tbs, &Issuer {
-            subject_der: &self.subject_der,
-            key_id: &self.key_id,
-            not_after: Some(self.record.not_after),
-            path_len: Some(0),
-            signature: KeySpec::EcP256.default_signature(),
-        })?;
+        linted(
+            &tbs,
+            &Issuer {
+                subject_der: &self.subject_der,
+                key_id: &self.key_id,
+                not_after: Some(self.record.not_after),
+                path_len: Some(0),
+                signature: KeySpec::EcP256.default_signature(),
+            },
+        )?;
         let serial = serial.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Prepared { tbs, serial })
     }
@@ -150,7 +189,11 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
     let new = keys.generate(KeySpec::EcP256).await?;
     let key_id = x509::key_identifier(&new.spki_der)?;
     let serial = fresh_serial()?;
-    let tag: String = serial.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let tag: String = serial
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     // The tag tells the authorities of two installations apart in a trust store that has both.
     let subject_der = x509::encode_name(&common_name(&format!("Keystead system CA {tag}")))?;
     let algorithm = KeySpec::EcP256.default_signature();
@@ -164,7 +207,14 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
         subject_der: subject_der.clone(),
         spki_der: new.spki_der.clone(),
         extensions: vec![
-            extension("2.5.29.19", true, ExtensionValue::BasicConstraints { ca: true, path_len: Some(0) }),
+            extension(
+                "2.5.29.19",
+                true,
+                ExtensionValue::BasicConstraints {
+                    ca: true,
+                    path_len: Some(0),
+                },
+            ),
             extension("2.5.29.14", false, ExtensionValue::SubjectKeyId),
             extension(
                 "2.5.29.15",
@@ -177,13 +227,16 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
             ),
         ],
     })?;
-    linted(&tbs, &Issuer {
-        subject_der: &subject_der,
-        key_id: &key_id,
-        not_after: None,
-        path_len: None,
-        signature: algorithm,
-    })?;
+    linted(
+        &tbs,
+        &Issuer {
+            subject_der: &subject_der,
+            key_id: &key_id,
+            not_after: None,
+            path_len: None,
+            signature: algorithm,
+        },
+    )?;
     let signature = keys.sign(&new.key, algorithm, &tbs).await?;
     Ok(Record {
         certificate: x509::assemble(&tbs, algorithm, &signature)?,
@@ -195,7 +248,10 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
 fn linted(tbs: &[u8], issuer: &Issuer<'_>) -> Result<()> {
     lint::lint_tbs(tbs, issuer).map_err(|findings| {
         let rules: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        Error::new(ErrorKind::InvalidArgs, format!("the certificate would break {}", rules.join("; ")))
+        Error::new(
+            ErrorKind::InvalidArgs,
+            format!("the certificate would break {}", rules.join("; ")),
+        )
     })
 }
 
@@ -219,12 +275,19 @@ fn general_name(text: &str) -> GeneralName {
 
 fn common_name(value: &str) -> Name {
     Name {
-        attributes: vec![NameAttribute { oid: Oid::new("2.5.4.3"), value: value.to_owned() }],
+        attributes: vec![NameAttribute {
+            oid: Oid::new("2.5.4.3"),
+            value: value.to_owned(),
+        }],
     }
 }
 
 fn extension(oid: &str, critical: bool, value: ExtensionValue) -> Extension {
-    Extension { oid: Oid::new(oid), critical, value }
+    Extension {
+        oid: Oid::new(oid),
+        critical,
+        value,
+    }
 }
 
 const SYSTEM: Collection = Collection("system");

@@ -18,13 +18,17 @@ pub fn add(tags: &mut Tags, added: impl IntoIterator<Item = (String, String)>) -
         if key.to_ascii_lowercase().starts_with(RESERVED_PREFIX) {
             return Err(Error::new(
                 ErrorKind::InvalidTag,
-                format!("Tag key '{key}' is not valid: keys that begin with 'aws:' are reserved for system use."),
+                format!(
+                    "Tag key '{key}' is not valid: keys that begin with 'aws:' are reserved for system use."
+                ),
             ));
         }
         if wanted.contains_key(&key) {
             return Err(Error::new(
                 ErrorKind::InvalidTag,
-                format!("Tag key '{key}' appears more than once in the request; each key may be given once."),
+                format!(
+                    "Tag key '{key}' appears more than once in the request; each key may be given once."
+                ),
             ));
         }
         wanted.insert(key, value);
@@ -76,7 +80,10 @@ mod tests {
     fn a_refused_request_changes_nothing() {
         let mut tags = Tags::from([pair("a", "1")]);
         for (added, kind) in [
-            (vec![pair("b", "2"), pair("AWS:x", "3")], ErrorKind::InvalidTag),
+            (
+                vec![pair("b", "2"), pair("AWS:x", "3")],
+                ErrorKind::InvalidTag,
+            ),
             (vec![pair("b", "2"), pair("b", "3")], ErrorKind::InvalidTag),
             (
                 (0..MAX_TAGS).map(|i| pair(&format!("k{i}"), "")).collect(),
@@ -103,7 +110,11 @@ mod tests {
         let mut tags = Tags::from([pair("a", "1"), pair("b", "2")]);
         remove(
             &mut tags,
-            [("a".into(), Some("9".into())), ("b".into(), None), ("c".into(), None)],
+            [
+                ("a".into(), Some("9".into())),
+                ("b".into(), None),
+                ("c".into(), None),
+            ],
         );
         assert_eq!(tags, Tags::from([pair("a", "1")]));
     }

@@ -35,7 +35,10 @@ impl Service<Request<Incoming>> for Delivery {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         // Without an identity in the extensions the service refuses by itself.
-        let identity = request.extensions().get::<Arc<Peer>>().and_then(|peer| identity(peer));
+        let identity = request
+            .extensions()
+            .get::<Arc<Peer>>()
+            .and_then(|peer| identity(peer));
         if let Some(identity) = identity {
             request.extensions_mut().insert(identity);
         }

@@ -8,8 +8,10 @@ use keystead_app::nodes::{self, Identity, NODES, News};
 use keystead_app::{App, acm, pca};
 use keystead_core::{ErrorKind, Result};
 use keystead_store::FeedEvent;
+use keystead_xds::{
+    Change, Changes, Event, Node, PeerIdentity, Refusal, Secret, SecretKind, SecretSource,
+};
 use zeroize::Zeroizing;
-use keystead_xds::{Change, Changes, Event, Node, PeerIdentity, Refusal, Secret, SecretKind, SecretSource};
 
 /// The secrets of an installation, for its registered nodes.
 pub struct Secrets {
@@ -23,7 +25,11 @@ impl Secrets {
     }
 
     /// What `resource` (an ARN that `node` was granted) holds now; `None` if there is nothing yet.
-    async fn read(&self, node: &keystead_app::nodes::Node, resource: &str) -> Result<Option<Secret>> {
+    async fn read(
+        &self,
+        node: &keystead_app::nodes::Node,
+        resource: &str,
+    ) -> Result<Option<Secret>> {
         let Some((account, region)) = node.place() else {
             return Ok(None);
         };
@@ -31,7 +37,9 @@ impl Secrets {
             let trust = pca::internal::trust(&self.app, &account, &region, resource).await;
             return Ok(present(trust)?.map(|trust| Secret {
                 version: trust.version,
-                kind: SecretKind::Validation { trust_pem: trust.pem },
+                kind: SecretKind::Validation {
+                    trust_pem: trust.pem,
+                },
             }));
         }
         let delivered = acm::internal::material(&self.app, &account, &region, resource).await;
@@ -50,7 +58,9 @@ fn present<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Ok(found) => Ok(Some(found)),
         Err(error) => match error.kind {
-            ErrorKind::NotFound | ErrorKind::RequestInProgress | ErrorKind::InvalidState => Ok(None),
+            ErrorKind::NotFound | ErrorKind::RequestInProgress | ErrorKind::InvalidState => {
+                Ok(None)
+            }
             _ => Err(error),
         },
     }
@@ -64,7 +74,10 @@ impl SecretSource for Secrets {
             .await
             .map_err(unavailable)?
             .ok_or(Refusal::Denied)?;
-        self.read(&registered, resource).await.map_err(unavailable)?.ok_or(Refusal::Absent)
+        self.read(&registered, resource)
+            .await
+            .map_err(unavailable)?
+            .ok_or(Refusal::Absent)
     }
 
     fn changes(&self) -> Changes {
@@ -82,7 +95,15 @@ impl SecretSource for Secrets {
         let news = match event {
             Event::Connected => News::Connected,
             Event::Accepted { resource, version } => News::Accepted { resource, version },
-            Event::Rejected { resource, version, detail } => News::Rejected { resource, version, detail },
+            Event::Rejected {
+                resource,
+                version,
+                detail,
+            } => News::Rejected {
+                resource,
+                version,
+                detail,
+            },
             Event::Withheld { resource, denied } => {
                 tracing::warn!(
                     node = node.id,
@@ -95,7 +116,9 @@ impl SecretSource for Secrets {
             }
             Event::Disconnected => News::Disconnected,
         };
-        self.app.deliveries.note(&node.id, node.stream, news, self.app.env.now());
+        self.app
+            .deliveries
+            .note(&node.id, node.stream, news, self.app.env.now());
     }
 }
 
@@ -112,16 +135,14 @@ fn change_of(event: &FeedEvent) -> Option<Change> {
         FeedEvent::Lagged(_) => Some(Change::Lagged),
         // Whoever may have what has changed: every stream looks again at all it asked for.
         FeedEvent::Change(change) if change.collection == NODES.0 => Some(Change::Lagged),
-        FeedEvent::Change(change) => {
-            if change.collection == acm::internal::CERTIFICATES.0 {
-                arn(&change.key, "acm", "certificate")
-            } else if change.collection == pca::internal::AUTHORITIES.0 {
-                arn(&change.key, "acm-pca", "certificate-authority")
-            } else {
-                None
-            }
-            .map(Change::Resource)
+        FeedEvent::Change(change) => if change.collection == acm::internal::CERTIFICATES.0 {
+            arn(&change.key, "acm", "certificate")
+        } else if change.collection == pca::internal::AUTHORITIES.0 {
+            arn(&change.key, "acm-pca", "certificate-authority")
+        } else {
+            None
         }
+        .map(Change::Resource),
     }
 }
 

@@ -16,7 +16,12 @@ pub enum Identity<'a> {
 
 /// The registration of the node that calls itself `node_id`, if `identity` proves that it is that
 /// node and it may have `resource`.
-pub async fn admit(app: &App, identity: Identity<'_>, node_id: &str, resource: &str) -> Result<Option<Node>> {
+pub async fn admit(
+    app: &App,
+    identity: Identity<'_>,
+    node_id: &str,
+    resource: &str,
+) -> Result<Option<Node>> {
     let Some(key) = key_of(node_id) else {
         return Ok(None);
     };
@@ -71,8 +76,14 @@ mod tests {
         assert!(!proves(Identity::UnixUser(0), &by_uid), "not even root");
         assert!(!proves(Identity::Certificate("keystead:node:1"), &by_uid));
         let by_certificate = node(None, Some("01"));
-        assert!(proves(Identity::Certificate("keystead:node:1"), &by_certificate));
-        assert!(!proves(Identity::Certificate("keystead:node:2"), &by_certificate));
+        assert!(proves(
+            Identity::Certificate("keystead:node:1"),
+            &by_certificate
+        ));
+        assert!(!proves(
+            Identity::Certificate("keystead:node:2"),
+            &by_certificate
+        ));
         assert!(!proves(Identity::UnixUser(7), &by_certificate));
     }
 

@@ -69,13 +69,27 @@ impl Deliveries {
             News::Accepted { resource, version } => {
                 if let Some(delivery) = state.delivery(resource) {
                     delivery.acked = Some((version, now));
-                    if delivery.nack.as_ref().is_some_and(|(refused, ..)| *refused <= version) {
+                    if delivery
+                        .nack
+                        .as_ref()
+                        .is_some_and(|(refused, ..)| *refused <= version)
+                    {
                         delivery.nack = None;
                     }
                 }
             }
-            News::Rejected { resource, version, detail } => {
-                tracing::warn!(node, resource, version, detail, "a node refused what it was sent");
+            News::Rejected {
+                resource,
+                version,
+                detail,
+            } => {
+                tracing::warn!(
+                    node,
+                    resource,
+                    version,
+                    detail,
+                    "a node refused what it was sent"
+                );
                 if let Some(delivery) = state.delivery(resource) {
                     delivery.nack = Some((version, detail, now));
                 }
@@ -85,12 +99,19 @@ impl Deliveries {
 
     /// Whether any stream of `node` is open.
     pub fn connected(&self, node: &str) -> bool {
-        self.nodes.lock().get(node).is_some_and(|state| !state.streams.is_empty())
+        self.nodes
+            .lock()
+            .get(node)
+            .is_some_and(|state| !state.streams.is_empty())
     }
 
     /// The deliveries of `node`, by resource.
     pub fn of(&self, node: &str) -> BTreeMap<String, Delivery> {
-        self.nodes.lock().get(node).map(|state| state.resources.clone()).unwrap_or_default()
+        self.nodes
+            .lock()
+            .get(node)
+            .map(|state| state.resources.clone())
+            .unwrap_or_default()
     }
 
     /// Forgets a node that is registered no more.
@@ -126,12 +147,28 @@ mod tests {
         let note = |news| deliveries.note("n", 1, news, Timestamp::UNIX_EPOCH);
         let resource = || "r".to_owned();
         note(News::Connected);
-        note(News::Accepted { resource: resource(), version: 1 });
-        note(News::Rejected { resource: resource(), version: 2, detail: "bad key".into() });
+        note(News::Accepted {
+            resource: resource(),
+            version: 1,
+        });
+        note(News::Rejected {
+            resource: resource(),
+            version: 2,
+            detail: "bad key".into(),
+        });
         let seen = deliveries.of("n");
-        assert_eq!(seen["r"].acked.as_ref().map(|(version, _)| *version), Some(1));
-        assert_eq!(seen["r"].nack.as_ref().map(|(version, ..)| *version), Some(2));
-        note(News::Accepted { resource: resource(), version: 3 });
+        assert_eq!(
+            seen["r"].acked.as_ref().map(|(version, _)| *version),
+            Some(1)
+        );
+        assert_eq!(
+            seen["r"].nack.as_ref().map(|(version, ..)| *version),
+            Some(2)
+        );
+        note(News::Accepted {
+            resource: resource(),
+            version: 3,
+        });
         assert_eq!(deliveries.of("n")["r"].nack, None);
         assert!(deliveries.connected("n"));
         note(News::Disconnected);

@@ -28,23 +28,42 @@ pub(crate) async fn describe_node(
     input: wire::DescribeNodeRequest,
 ) -> Result<wire::DescribeNodeResponse> {
     let node = find(ctx, &input.node_arn).await?;
-    Ok(wire::DescribeNodeResponse { node: shown(ctx, &node.value) })
+    Ok(wire::DescribeNodeResponse {
+        node: shown(ctx, &node.value),
+    })
 }
 
 /// `keystead:ListNodes`: the nodes of the account and region by name.
-pub(crate) async fn list_nodes(ctx: &Ctx, input: wire::ListNodesRequest) -> Result<wire::ListNodesResponse> {
-    let limit = input.max_results.and_then(|most| usize::try_from(most).ok()).unwrap_or(DEFAULT_PAGE);
+pub(crate) async fn list_nodes(
+    ctx: &Ctx,
+    input: wire::ListNodesRequest,
+) -> Result<wire::ListNodesResponse> {
+    let limit = input
+        .max_results
+        .and_then(|most| usize::try_from(most).ok())
+        .unwrap_or(DEFAULT_PAGE);
     let after = match &input.next_token {
         Some(token) => Some(cursor::resume(ctx, SCOPE, token)?),
         None => None,
     };
-    let found: Vec<Stored<Node>> =
-        ctx.app.store.scan(NODES, &ctx.prefix(), after.as_deref(), limit.saturating_add(1)).await?;
+    let found: Vec<Stored<Node>> = ctx
+        .app
+        .store
+        .scan(
+            NODES,
+            &ctx.prefix(),
+            after.as_deref(),
+            limit.saturating_add(1),
+        )
+        .await?;
     let more = found.len() > limit;
     let page = found.get(..limit.min(found.len())).unwrap_or_default();
     Ok(wire::ListNodesResponse {
         nodes: page.iter().map(|node| shown(ctx, &node.value)).collect(),
-        next_token: page.last().filter(|_| more).map(|last| cursor::token(ctx, SCOPE, &last.key)),
+        next_token: page
+            .last()
+            .filter(|_| more)
+            .map(|last| cursor::token(ctx, SCOPE, &last.key)),
     })
 }
 

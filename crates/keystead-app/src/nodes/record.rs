@@ -34,12 +34,18 @@ impl Node {
     /// The account and region that it belongs to; whatever it is granted lies there too.
     pub fn place(&self) -> Option<(AccountId, Region)> {
         let arn = Arn::parse(&self.arn).ok()?;
-        Some((AccountId::parse(&arn.account).ok()?, Region::parse(&arn.region).ok()?))
+        Some((
+            AccountId::parse(&arn.account).ok()?,
+            Region::parse(&arn.region).ok()?,
+        ))
     }
 
     /// Everything it may have.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
-        self.certificate_arns.iter().chain(&self.trust_arns).map(String::as_str)
+        self.certificate_arns
+            .iter()
+            .chain(&self.trust_arns)
+            .map(String::as_str)
     }
 }
 

@@ -25,7 +25,10 @@ pub(crate) async fn register_node(
         Some(csr) => {
             let csr = x509::Csr::parse(csr).map_err(refused_csr)?;
             csr.verify().map_err(refused_csr)?;
-            let prepared = ctx.app.system_ca.prepare_node(&csr.spki_der, &node.identity, ctx.now)?;
+            let prepared =
+                ctx.app
+                    .system_ca
+                    .prepare_node(&csr.spki_der, &node.identity, ctx.now)?;
             node.client_certificate_serial = Some(prepared.serial.clone());
             Some(prepared)
         }
@@ -66,7 +69,12 @@ pub(crate) async fn register_node(
 }
 
 /// Adds to `batch` that the node uses the certificate no more. One that is gone is used by nobody.
-pub(super) async fn release(ctx: &Ctx, batch: &mut Batch, certificate: &str, node: &str) -> Result<()> {
+pub(super) async fn release(
+    ctx: &Ctx,
+    batch: &mut Batch,
+    certificate: &str,
+    node: &str,
+) -> Result<()> {
     match acm::internal::release(ctx, batch, certificate, node).await {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
         released => released,
@@ -76,10 +84,15 @@ pub(super) async fn release(ctx: &Ctx, batch: &mut Batch, certificate: &str, nod
 /// The registration that `input` asks for.
 fn wanted(ctx: &Ctx, input: &wire::RegisterNodeRequest, before: Option<&Node>) -> Result<Node> {
     let unix_uid = input.unix_uid.map(u32::try_from).transpose().map_err(|_| {
-        Error::new(ErrorKind::Validation, "UnixUid is not a user id: expected 0 to 4294967295.")
+        Error::new(
+            ErrorKind::Validation,
+            "UnixUid is not a user id: expected 0 to 4294967295.",
+        )
     })?;
     Ok(Node {
-        arn: ctx.arn("keystead", format!("node/{}", input.name)).to_string(),
+        arn: ctx
+            .arn("keystead", format!("node/{}", input.name))
+            .to_string(),
         name: input.name.clone(),
         certificate_arns: distinct(input.certificate_arns.as_deref()),
         trust_arns: distinct(input.trust_arns.as_deref()),
@@ -88,7 +101,8 @@ fn wanted(ctx: &Ctx, input: &wire::RegisterNodeRequest, before: Option<&Node>) -
             Some(before) => before.identity.clone(),
             None => format!("urn:uuid:{}", ids::uuid()?),
         },
-        client_certificate_serial: before.and_then(|before| before.client_certificate_serial.clone()),
+        client_certificate_serial: before
+            .and_then(|before| before.client_certificate_serial.clone()),
         created_at: before.map_or(ctx.now, |before| before.created_at),
     })
 }
@@ -105,5 +119,8 @@ fn distinct(names: Option<&[String]>) -> Vec<String> {
 }
 
 fn refused_csr(error: keystead_crypto::CryptoError) -> Error {
-    Error::new(ErrorKind::Validation, format!("The certificate signing request is not acceptable: {error}."))
+    Error::new(
+        ErrorKind::Validation,
+        format!("The certificate signing request is not acceptable: {error}."),
+    )
 }

@@ -73,24 +73,9 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         Some(ca.working_under()?)
     };
     check_path_len(order.template, installed)?;
-    let within = match installed {
-        Some(installed) => Period {
-            issuer_not_after: Some(installed.not_after),
-            usage: ca.usage,
-        },
-        // An authority's own certificate is as long-lived as it wants.
-        None => Period {
-            issuer_not_after: None,
-            usage: UsageMode::GeneralPurpose,
-        },
-    };
+    let within = period(installed, ca.usage);
     let window = window(order.validity, order.not_before, within, now)?;
-    let serial = Serial::from_random(random::bytes()?).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Internal,
-            "the random generator gave nothing but zeros",
-        )
-    })?;
+    let serial = fresh_serial()?;
     let key_id = match installed {
         Some(installed) => installed.key_id.clone(),
         None => x509::key_identifier(order.spki_der)?.to_vec(),
@@ -133,24 +118,53 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         path_len: installed.and_then(|installed| installed.path_len),
         signature: order.signature,
     };
-    lint::lint_tbs(&der, &issuer).map_err(|findings| {
-        let kind = if from_api {
-            ErrorKind::InvalidArgs
-        } else {
-            ErrorKind::MalformedCsr
-        };
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Error::new(
-            kind,
-            format!("The certificate would not be valid: {}.", broken.join("; ")),
-        )
-    })?;
+    let kind = if from_api {
+        ErrorKind::InvalidArgs
+    } else {
+        ErrorKind::MalformedCsr
+    };
+    linted(&der, &issuer, kind)?;
     Ok(Prepared {
         serial,
         tbs: der,
         signature: order.signature,
         window,
         issuer: installed.map(|installed| installed.fingerprint.clone()),
+    })
+}
+
+/// How long a certificate may live under `installed`; an authority's own certificate is as long-lived as
+/// it wants.
+fn period(installed: Option<&Installed>, usage: UsageMode) -> Period {
+    match installed {
+        Some(installed) => Period {
+            issuer_not_after: Some(installed.not_after),
+            usage,
+        },
+        None => Period {
+            issuer_not_after: None,
+            usage: UsageMode::GeneralPurpose,
+        },
+    }
+}
+
+fn fresh_serial() -> Result<Serial> {
+    Serial::from_random(random::bytes()?).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            "the random generator gave nothing but zeros",
+        )
+    })
+}
+
+/// Refuses, with this kind, what breaks a rule; the message names every broken rule.
+fn linted(tbs: &[u8], issuer: &Issuer<'_>, kind: ErrorKind) -> Result<()> {
+    lint::lint_tbs(tbs, issuer).map_err(|findings| {
+        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Error::new(
+            kind,
+            format!("The certificate would not be valid: {}.", broken.join("; ")),
+        )
     })
 }
 

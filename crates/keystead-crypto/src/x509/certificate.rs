@@ -107,20 +107,7 @@ impl Certificate {
         // issuerUniqueID and subjectUniqueID: allowed from version 2 on, never used.
         fields.optional(tag::context(1))?;
         fields.optional(tag::context(2))?;
-        let extensions = match fields.optional(tag::context_constructed(3))? {
-            Some(_) if version != 2 => {
-                return Err(CryptoError::Malformed(
-                    "the certificate has extensions but is not of version 3".into(),
-                ));
-            }
-            Some(extensions) => {
-                let mut reader = extensions.reader();
-                let extensions = parse_extensions(reader.enter(tag::SEQUENCE)?)?;
-                reader.finish()?;
-                extensions
-            }
-            None => Vec::new(),
-        };
+        let extensions = extensions_of(&mut fields, version)?;
         fields.finish()?;
         Ok(Self {
             scheme: Scheme::parse(&identifier).ok(),
@@ -282,6 +269,22 @@ impl fmt::Debug for Certificate {
             .field("not_before", &self.not_before)
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
+    }
+}
+
+/// The extensions of a certificate of this version, if it has any (RFC 5280 section 4.1.2.9).
+fn extensions_of(fields: &mut Reader<'_>, version: u32) -> Result<Vec<Extension>, CryptoError> {
+    match fields.optional(tag::context_constructed(3))? {
+        Some(_) if version != 2 => Err(CryptoError::Malformed(
+            "the certificate has extensions but is not of version 3".into(),
+        )),
+        Some(extensions) => {
+            let mut reader = extensions.reader();
+            let extensions = parse_extensions(reader.enter(tag::SEQUENCE)?)?;
+            reader.finish()?;
+            Ok(extensions)
+        }
+        None => Ok(Vec::new()),
     }
 }
 
