@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use keystead_app::{Env as _, SystemEnv};
 use keystead_core::x509::{
     Extension, ExtensionValue, GeneralName, KeySpec, Name, NameAttribute, Oid, TbsCertificate,
 };
@@ -85,7 +85,7 @@ impl Authority {
         spki_der: Vec<u8>,
         extensions: Vec<(&str, bool, ExtensionValue)>,
     ) -> CertificateDer<'static> {
-        let now = Timestamp::now().as_second();
+        let now = SystemEnv::default().now().as_second();
         let algorithm = KeySpec::EcP256.default_signature();
         let tbs = x509::encode_tbs(&TbsCertificate {
             serial: now.to_be_bytes().to_vec(),
