@@ -64,7 +64,10 @@ def test_a_renewal_without_permission_fails_and_the_old_one_serves(own_server):
     before = acm.export_certificate(CertificateArn=arn, Passphrase=b"passphrase")["Certificate"]
     pca.delete_permission(CertificateAuthorityArn=root, Principal="acm.amazonaws.com")
     acm = restarted(own_server, 380)
-    summary = until("the failure", lambda: describe(acm, arn).get("RenewalSummary"))
+    summary = until(
+        "the failure",
+        lambda: next((s for s in [describe(acm, arn).get("RenewalSummary", {})] if "RenewalStatusReason" in s), None),
+    )
     assert summary["RenewalStatus"] in ("PENDING_AUTO_RENEWAL", "FAILED")
     assert summary["RenewalStatusReason"] == "PCA_ACCESS_DENIED"
     assert acm.get_certificate(CertificateArn=arn)["Certificate"] == before
