@@ -64,9 +64,8 @@ pub(super) struct Intent {
 pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -> Result<Prepared> {
     let ca = &authority.ca;
     ca.check(order.template.command(), now)?;
-    let own = order.template.is_root();
     ca.check_signature(order.signature)?;
-    let installed = if own {
+    let installed = if order.template.is_root() {
         check_own(authority, &order)?;
         None
     } else {
