@@ -104,10 +104,10 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         extensions: composition.extensions,
     };
     let from_api = order.api.is_some() && order.template.passthrough.api;
-    let blamed = if from_api {
-        invalid_args
+    let (kind, blamed): (_, fn(CryptoError) -> Error) = if from_api {
+        (ErrorKind::InvalidArgs, invalid_args)
     } else {
-        malformed_csr
+        (ErrorKind::MalformedCsr, malformed_csr)
     };
     let der = x509::encode_tbs(&tbs).map_err(blamed)?;
     let issuer = Issuer {
@@ -116,11 +116,6 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         not_after: within.issuer_not_after,
         path_len: installed.and_then(|installed| installed.path_len),
         signature: order.signature,
-    };
-    let kind = if from_api {
-        ErrorKind::InvalidArgs
-    } else {
-        ErrorKind::MalformedCsr
     };
     linted(&der, &issuer, kind)?;
     Ok(Prepared {
