@@ -1,7 +1,6 @@
 //! Registering a node: what it may have, and how it proves who it is.
 
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::x509;
 use keystead_store::{Batch, Expect, Stored};
 use keystead_wire::keystead as wire;
 
@@ -23,8 +22,7 @@ pub(crate) async fn register_node(
     let mut node = wanted(ctx, &input, before.as_ref())?;
     let prepared = match &input.csr {
         Some(csr) => {
-            let csr = x509::Csr::parse(csr).map_err(refused_csr)?;
-            csr.verify().map_err(refused_csr)?;
+            let csr = ctx.app.keys.verified_csr(csr).await.map_err(refused_csr)?;
             let prepared =
                 ctx.app
                     .system_ca

@@ -2,7 +2,6 @@
 
 use keystead_core::pca::{Command, Revocation, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::x509::Csr;
 use keystead_store::{Batch, Expect, StoreError};
 use keystead_wire::acm_pca as wire;
 
@@ -48,8 +47,8 @@ async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Opt
         .map_or(Ok(Template::DEFAULT), Template::parse)?;
     // Before the request is read: what can't issue has no opinion of it.
     found.value.ca.check(template.command(), ctx.now)?;
-    let csr = Csr::parse(&input.csr).map_err(malformed_csr)?;
-    csr.verify().map_err(malformed_csr)?;
+    let csr = ctx.app.keys.verified_csr(&input.csr).await;
+    let csr = csr.map_err(malformed_csr)?;
     let api = input.api_passthrough.clone();
     let order = Order {
         template,

@@ -124,7 +124,8 @@ pub async fn run_due(app: &Arc<App>) -> Result<()> {
 struct Worker {
     app: Arc<App>,
     task: Task,
-    feed: ChangeFeed,
+    /// `None` for a quiet queue: its loop would be woken by every commit and never act on it.
+    feed: Option<ChangeFeed>,
     nudge: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
     steps: JoinSet<()>,
@@ -135,7 +136,7 @@ impl Worker {
         Self {
             app: Arc::clone(app),
             task,
-            feed: app.store.watch(),
+            feed: (!task.quiet).then(|| app.store.watch()),
             nudge: app.nudge.0.subscribe(),
             stop,
             steps: JoinSet::new(),
@@ -208,13 +209,21 @@ impl Worker {
                     }
                     return true;
                 }
-                event = self.feed.next() => match event {
-                    Some(FeedEvent::Change(change)) if self.task.quiet || change.collection != queue => {}
+                event = next_event(&mut self.feed) => match event {
+                    Some(FeedEvent::Change(change)) if change.collection != queue => {}
                     Some(FeedEvent::Change(_) | FeedEvent::Lagged(_)) => return true,
                     None => return false,
                 },
             }
         }
+    }
+}
+
+/// The next event of a feed that is followed; never, without one.
+async fn next_event(feed: &mut Option<ChangeFeed>) -> Option<FeedEvent> {
+    match feed {
+        Some(feed) => feed.next().await,
+        None => std::future::pending().await,
     }
 }
 
