@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream;
 use keystead_app::nodes::{self, Identity, NODES, News};
 use keystead_app::{App, acm, pca};
-use keystead_core::{ErrorKind, Result};
+use keystead_core::{AccountId, Arn, ErrorKind, Region, Result};
 use keystead_store::FeedEvent;
 use keystead_xds::{
     Change, Changes, Event, Node, PeerIdentity, Refusal, Secret, SecretKind, SecretSource,
@@ -149,6 +149,8 @@ fn change_of(event: &FeedEvent) -> Option<Change> {
 /// The ARN of the resource whose record has this key, `account/region/id`.
 fn arn(key: &str, service: &str, kind: &str) -> Option<String> {
     let mut parts = key.splitn(3, '/');
-    let (account, region, id) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(format!("arn:aws:{service}:{region}:{account}:{kind}/{id}"))
+    let account = AccountId::parse(parts.next()?).ok()?;
+    let region = Region::parse(parts.next()?).ok()?;
+    let id = parts.next()?;
+    Some(Arn::new(service, &region, &account, format!("{kind}/{id}")).to_string())
 }

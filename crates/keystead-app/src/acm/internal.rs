@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_crypto::PrivateKeyPem;
 use keystead_store::{Batch, Collection, Lease};
 
@@ -32,7 +32,7 @@ pub struct Delivered {
 
 /// The record key of the certificate of this ARN; `None` if it names none in this account and region.
 pub fn record_key(account: &AccountId, region: &Region, arn: &str) -> Option<String> {
-    let prefix = format!("arn:aws:acm:{region}:{account}:certificate/");
+    let prefix = Arn::new("acm", region, account, "certificate/").to_string();
     let id = arn.strip_prefix(&prefix)?;
     (!id.is_empty() && !id.contains('/')).then(|| format!("{account}/{region}/{id}"))
 }
