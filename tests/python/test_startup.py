@@ -252,7 +252,10 @@ def test_a_full_disk_refuses_the_write_and_keeps_the_rest(tmp_path):
                 break
         assert failure is not None, "the limit was never reached"
         code = failure.response["Error"]["Code"]
-        assert code in ("InternalFailure", "ServiceUnavailable", "InternalServerException"), failure
+        # In progress: the disk filled up between the two writes of an issuance. What was intended is stored, and
+        # is completed when there is room.
+        refusals = ("InternalFailure", "ServiceUnavailable", "InternalServerException", "RequestInProgressException")
+        assert code in refusals, failure
         server.kill()
         server.preexec = None
         server.start()
