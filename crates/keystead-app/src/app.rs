@@ -1,7 +1,6 @@
 //! The program's parts, opened together.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,13 +8,13 @@ use keystead_core::{AccountId, Error};
 use keystead_crypto::{KeyRing, KeyRingOptions};
 use keystead_store::journal::{Journal, JournalOptions};
 use keystead_store::{Store, StoreOptions};
-use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::Env;
-use crate::credentials::{self, Credential, RootCredential};
+use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::nodes::Deliveries;
+use crate::pca::Issuers;
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
 
@@ -37,8 +36,9 @@ pub struct App {
     pub nudge: Nudge,
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
+    pub(crate) issuers: Issuers,
     pub(crate) cursors: CursorKey,
-    pub(crate) known_credentials: Mutex<LruCache<String, Credential>>,
+    pub(crate) known_credentials: Mutex<KnownCredentials>,
 }
 
 /// How the parts are opened.
@@ -94,8 +94,13 @@ impl App {
         let store = Store::open(how).await?;
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
-        let (account, root) =
-            credentials::establish(&store, options.account, options.root_credential).await?;
+        let (account, root) = credentials::establish(
+            &store,
+            options.account,
+            options.root_credential,
+            options.env.now(),
+        )
+        .await?;
         let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
         let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
             .sync(options.audit_sync)
@@ -117,7 +122,8 @@ impl App {
             deliveries: Deliveries::default(),
             nudge: Nudge::default(),
             system_ca,
-            known_credentials: Mutex::new(LruCache::new(KNOWN_CREDENTIALS)),
+            issuers: Issuers::default(),
+            known_credentials: Mutex::default(),
         };
         Ok((Arc::new(app), root))
     }
@@ -135,7 +141,3 @@ impl App {
 
 /// Where the journal lies in the data directory.
 pub const JOURNAL_DIR: &str = "audit";
-
-/// Credentials kept at hand: a few hundred bytes each, so well under a megabyte, and more than the
-/// callers that are active within a minute in any installation we know of.
-const KNOWN_CREDENTIALS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

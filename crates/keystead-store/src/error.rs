@@ -27,12 +27,6 @@ pub enum StoreError {
         /// The item's id.
         id: String,
     },
-    /// The changes asked for are no longer kept: read everything again, then follow from the
-    /// version read here.
-    ChangesTrimmed {
-        /// Changes after this version are still there.
-        kept_after: Version,
-    },
     /// A bound of the store is passed or a name is not acceptable; nothing was stored.
     Invalid(String),
     /// The disk is full. Nothing of the batch was stored; reads go on, and so do writes as soon as
@@ -72,10 +66,6 @@ impl fmt::Display for StoreError {
             Self::LeaseLost { queue, id } => {
                 write!(f, "the lease on {id} of queue {queue} has ended")
             }
-            Self::ChangesTrimmed { kept_after } => write!(
-                f,
-                "the changes asked for are no longer kept, only those after version {kept_after}"
-            ),
             Self::Invalid(reason) => f.write_str(reason),
             Self::Full => f.write_str(
                 "the disk that holds the store is full: nothing was stored; make room and try again",
@@ -111,8 +101,7 @@ impl From<StoreError> for Error {
             StoreError::Full | StoreError::Unavailable(_) | StoreError::Closed => {
                 ErrorKind::Unavailable
             }
-            StoreError::ChangesTrimmed { .. }
-            | StoreError::Invalid(_)
+            StoreError::Invalid(_)
             | StoreError::Altered { .. }
             | StoreError::Decode { .. }
             | StoreError::Corrupt(_) => ErrorKind::Internal,

@@ -17,7 +17,7 @@ use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
 use crate::queue::{self, MAX_TAKE};
 use crate::record::{self, Versioned};
-use crate::{Batch, Change, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
+use crate::{Batch, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
 
 /// Most records of one page: a listing of AWS has at most 1000 (ACM `MaxItems`, ACM-PCA
 /// `MaxResults`), and one more tells whether there is a next page.
@@ -97,7 +97,7 @@ impl Store {
         key: &str,
     ) -> Result<Option<Stored<T>>, StoreError> {
         let row = self.inner.engine.get(collection.0, key).await?;
-        row.map(|row| self.open_row(collection, row)).transpose()
+        row.map(|row| self.open_row(collection.0, row)).transpose()
     }
 
     /// The records whose keys have this prefix, in the order of the keys (by bytes), at most `limit`
@@ -119,7 +119,7 @@ impl Store {
             .await?;
         let open = move |store: &Self| -> Result<Vec<_>, StoreError> {
             rows.into_iter()
-                .map(|row| store.open_row(collection, row))
+                .map(|row| store.open_row(collection.0, row))
                 .collect()
         };
         if limit <= INLINE_ROWS {
@@ -159,22 +159,6 @@ impl Store {
             feed.unwrap_or_else(|| broadcast::Sender::new(1))
                 .subscribe(),
         )
-    }
-
-    /// What was changed after this version, in the order of the commits: whole commits, about
-    /// `limit` changes. Ask again with the last one's version; empty when there is no more.
-    ///
-    /// # Errors
-    /// [`StoreError::ChangesTrimmed`] when that is too long ago.
-    pub async fn changes_since(
-        &self,
-        version: Version,
-        limit: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        self.inner
-            .engine
-            .changes_since(version.0, limit.min(MAX_PAGE))
-            .await
     }
 
     /// Takes items that are due, the earliest first, for `lease` long. An item whose lease ended is
@@ -218,6 +202,20 @@ impl Store {
         }
     }
 
+    /// What waits in the queue under this id, whether or not it is due or somebody has a lease on it.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn queued<T: Versioned>(
+        &self,
+        queue: &'static str,
+        id: &str,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        let row = self.inner.engine.queued(queue, id).await?;
+        row.map(|row| self.open_row(&queue::place(queue), row))
+            .transpose()
+    }
+
     /// When the next item of the queue can be taken: sleep until then, or until the feed tells of a
     /// change in `due:` and the queue's name.
     ///
@@ -258,14 +256,10 @@ impl Store {
         self.inner.engine.close().await;
     }
 
-    fn open_row<T: Versioned>(
-        &self,
-        collection: Collection,
-        row: Row,
-    ) -> Result<Stored<T>, StoreError> {
-        let plain = self.unseal(collection.0, &row.key, row.version, &row.sealed)?;
+    fn open_row<T: Versioned>(&self, place: &str, row: Row) -> Result<Stored<T>, StoreError> {
+        let plain = self.unseal(place, &row.key, row.version, &row.sealed)?;
         let value = record::decode(&plain).map_err(|error| StoreError::Decode {
-            collection: collection.0.into(),
+            collection: place.into(),
             key: row.key.clone(),
             reason: error.to_string(),
         })?;

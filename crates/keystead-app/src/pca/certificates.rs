@@ -1,46 +1,67 @@
 //! Certificates: issued, fetched, revoked.
 
+use std::sync::Arc;
+
 use keystead_core::pca::{Command, Revocation, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Expect, StoreError};
+use keystead_store::{Batch, Expect, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
 use super::authorities::{ATTEMPTS, authority, contended};
-use super::issue::{Order, complete, intend, malformed_csr, prepare};
-use super::record::{CERTIFICATES, Issued, Progress, own_certificate};
+use super::issue::{Order, complete, intend, issued, malformed_csr, prepare};
+use super::record::{Authority, CERTIFICATES, Issued, own_certificate};
 use super::{convert, passthrough, text};
 use crate::Ctx;
 use crate::token::{self, Known};
 
 /// IssueCertificate.
+///
+/// Once the certificate is intended it will be issued, so the answer leaves then: it names the
+/// certificate, which is signed and stored meanwhile (AWS too answers before the certificate can be
+/// fetched, and says so). Whoever fetches it at once waits for that.
 pub async fn issue_certificate(
     ctx: &Ctx,
     input: wire::IssueCertificateRequest,
 ) -> Result<wire::IssueCertificateResponse> {
+    let arn = &input.certificate_authority_arn;
+    let mut authority = ctx.app.issuers.remembered(ctx, arn)?;
     for _ in 0..ATTEMPTS {
-        if let Some(arn) = attempt(ctx, &input).await? {
-            return Ok(wire::IssueCertificateResponse {
-                certificate_arn: Some(arn),
-            });
+        let (found, fresh) = match authority.take() {
+            Some(known) => (known, false),
+            None => (ctx.app.issuers.read(ctx, arn).await?, true),
+        };
+        match attempt(ctx, &input, &found).await {
+            Ok(Some(arn)) => {
+                return Ok(wire::IssueCertificateResponse {
+                    certificate_arn: Some(arn),
+                });
+            }
+            Ok(None) => {}
+            Err(error) if fresh || is_ours(error.kind) => return Err(error),
+            Err(_) => {}
         }
     }
-    Err(contended(&input.certificate_authority_arn))
+    Err(contended(arn))
 }
 
-/// Issues one certificate, or finds the one of its token; `None` if somebody else changed the
-/// authority or used the token meanwhile.
-///
-/// Once the certificate is intended it will be issued, so that a key ring that is too busy just now
-/// is no failure: the answer names the certificate, and the task completes it (AWS too answers before
-/// the certificate can be fetched).
-async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<String>> {
+/// Whether a failure says nothing of the request: then trying again could issue twice.
+fn is_ours(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Internal)
+}
+
+/// Intends one certificate and has it completed, or finds the one of its token; `None` if somebody
+/// else changed the authority or used the token meanwhile.
+async fn attempt(
+    ctx: &Ctx,
+    input: &wire::IssueCertificateRequest,
+    found: &Arc<Stored<Authority>>,
+) -> Result<Option<String>> {
     let token = match look_up(ctx, input).await? {
         None => None,
         Some(Known::Done(arn, _)) => return Ok(Some(arn)),
         Some(Known::New(token)) => Some(token),
     };
-    let found = authority(ctx, &input.certificate_authority_arn).await?;
     let template = input
         .template_arn
         .as_deref()
@@ -61,7 +82,8 @@ async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Opt
         not_before: input.validity_not_before.as_ref().map(convert::validity),
     };
     let prepared = prepare(&found.value, order, ctx.now)?;
-    let intended = intend(&ctx.app.store, &found, prepared, token.as_ref(), ctx.now).await;
+    let room = ctx.app.issuers.room().await?;
+    let intended = intend(&ctx.app.store, found, prepared, token.as_ref(), ctx.now).await;
     let intent = match intended {
         Ok(intent) => intent,
         Err(StoreError::Conflict { .. }) => return Ok(None),
@@ -72,14 +94,14 @@ async fn attempt(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Opt
         found.value.ca.arn(),
         intent.serial.hex()
     );
-    match complete(&ctx.app, &found.value, intent).await {
-        Ok(_) => Ok(Some(arn)),
-        Err(error) if error.kind == ErrorKind::Unavailable => {
-            tracing::warn!(certificate = arn, %error, "a certificate is completed later");
-            Ok(Some(arn))
+    let (app, authority, name) = (Arc::clone(&ctx.app), Arc::clone(found), arn.clone());
+    tokio::spawn(async move {
+        if let Err(error) = complete(&app, &authority.value, intent).await {
+            tracing::warn!(certificate = name, %error, "a certificate is completed later");
         }
-        Err(error) => Err(error),
-    }
+        drop(room);
+    });
+    Ok(Some(arn))
 }
 
 async fn look_up(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<Known>> {
@@ -136,16 +158,8 @@ pub async fn get_certificate(
         .filter(|parsed| parsed.hex() == serial)
         .ok_or_else(missing)?;
     let key = format!("{}/{}", found.key, serial.hex());
-    let issued = ctx
-        .app
-        .store
-        .get::<Issued>(CERTIFICATES, &key)
-        .await?
-        .ok_or_else(missing)?
-        .value;
-    let Progress::Signed { certificate } = issued.progress else {
-        return Err(in_progress(&input.certificate_arn));
-    };
+    let issued = stored(ctx, &found, &key, &input.certificate_arn).await?;
+    let issued = issued.ok_or_else(missing)?.value;
     let chain = match &issued.issuer {
         None => None,
         Some(fingerprint) => {
@@ -154,7 +168,7 @@ pub async fn get_certificate(
         }
     };
     Ok(wire::GetCertificateResponse {
-        certificate: Some(text::certificate(&certificate)),
+        certificate: Some(text::certificate(&issued.certificate)),
         certificate_chain: chain,
     })
 }
@@ -180,10 +194,7 @@ pub async fn revoke_certificate(
     })?;
     let key = format!("{}/{}", found.key, serial.hex());
     for _ in 0..ATTEMPTS {
-        let issued = ctx
-            .app
-            .store
-            .get::<Issued>(CERTIFICATES, &key)
+        let issued = stored(ctx, &found, &key, &serial.colons())
             .await?
             .ok_or_else(|| {
                 Error::new(
@@ -226,9 +237,6 @@ fn check_revocable(record: &Issued, serial: &Serial) -> Result<()> {
             ),
         ));
     }
-    if matches!(record.progress, Progress::Intended { .. }) {
-        return Err(in_progress(&serial.colons()));
-    }
     if record.issuer.is_none() {
         return Err(Error::new(
             ErrorKind::InvalidRequest,
@@ -238,9 +246,20 @@ fn check_revocable(record: &Issued, serial: &Serial) -> Result<()> {
     Ok(())
 }
 
-fn in_progress(which: &str) -> Error {
-    Error::new(
-        ErrorKind::RequestInProgress,
-        format!("The certificate {which} is being issued; try again in a moment."),
-    )
+/// The certificate with this record key; `name` is what the caller calls it. One that can't be signed
+/// just now is still being issued.
+async fn stored(
+    ctx: &Ctx,
+    authority: &Stored<Authority>,
+    key: &str,
+    name: &str,
+) -> Result<Option<Stored<Issued>>> {
+    let found = issued(&ctx.app, &authority.value, key).await;
+    found.map_err(|error| match error.kind {
+        ErrorKind::Unavailable => Error::new(
+            ErrorKind::RequestInProgress,
+            format!("The certificate {name} is being issued; try again in a moment."),
+        ),
+        _ => error,
+    })
 }

@@ -10,10 +10,8 @@ use keystead_crypto::x509;
 use keystead_store::{Collection, StoreError, Stored};
 
 use super::authorities::{ATTEMPTS, authority, contended};
-use super::issue::{Order, complete, intend, prepare, sign_and_store};
-use super::record::{
-    self, Authority, CERTIFICATES, Issued, Progress, authority_key, load, own_certificate,
-};
+use super::issue::{Order, complete, intend, issued, prepare};
+use super::record::{self, Authority, Issued, authority_key, load, own_certificate};
 use super::text;
 use crate::token::{self, Known};
 use crate::{App, Ctx};
@@ -122,8 +120,8 @@ pub async fn issue_for_acm(
         match intend(&app.store, &found, prepared, Some(&token), now).await {
             Ok(intent) => {
                 let serial = intent.serial;
-                complete(app, &found.value, intent).await?;
-                return fetch(app, &found, &serial).await;
+                let issued = complete(app, &found.value, intent).await?;
+                return shown(app, &found, &serial, &issued).await;
             }
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -175,43 +173,36 @@ async fn resume(app: &App, found: &Stored<Authority>, arn: &str) -> Result<Issue
     let serial = arn.rsplit('/').next().and_then(Serial::parse);
     let serial = serial
         .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{arn} names no certificate")))?;
-    let record = issued(app, found, &serial).await?;
-    if matches!(record.value.progress, Progress::Intended { .. }) {
-        sign_and_store(app, &found.value, record, keystead_store::Batch::new()).await?;
-    }
-    fetch(app, found, &serial).await
+    let key = format!("{}/{}", found.key, serial.hex());
+    let record = issued(app, &found.value, &key).await?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find certificate {key}."),
+        )
+    })?;
+    shown(app, found, &serial, &record.value).await
 }
 
-async fn fetch(app: &App, found: &Stored<Authority>, serial: &Serial) -> Result<IssuedCertificate> {
-    let record = issued(app, found, serial).await?.value;
-    let (Progress::Signed { certificate }, Some(fingerprint)) = (&record.progress, &record.issuer)
-    else {
-        return Err(Error::new(
-            ErrorKind::RequestInProgress,
-            "The certificate is being issued; try again in a moment.",
-        ));
-    };
+async fn shown(
+    app: &App,
+    found: &Stored<Authority>,
+    serial: &Serial,
+    record: &Issued,
+) -> Result<IssuedCertificate> {
+    let fingerprint = record.issuer.as_ref().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            "an authority's own certificate was asked for as one that it issued",
+        )
+    })?;
     let own = own_certificate(&app.store, &found.key, fingerprint).await?;
     Ok(IssuedCertificate {
-        pem: text::certificate(certificate),
+        pem: text::certificate(&record.certificate),
         chain_pem: text::path(&own),
         serial: serial.colons(),
         not_before: record.not_before,
         not_after: record.not_after,
     })
-}
-
-async fn issued(app: &App, found: &Stored<Authority>, serial: &Serial) -> Result<Stored<Issued>> {
-    let key = format!("{}/{}", found.key, serial.hex());
-    app.store
-        .get::<Issued>(CERTIFICATES, &key)
-        .await?
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("Could not find certificate {key}."),
-            )
-        })
 }
 
 /// The authority, if it lets Certificate Manager issue and fetch for `account`.

@@ -2,8 +2,9 @@
 //!
 //! The steps are types, so that none can be left out or taken twice: [`prepare`] validates and lints
 //! and gives a [`Prepared`], [`intend`] consumes it, stores it and gives an [`Intent`], [`complete`]
-//! consumes that, signs, compares and stores. After a crash between the two commits the task of
-//! [`ISSUE_QUEUE`] completes what was intended: the same bytes, never a second serial number.
+//! consumes that, signs, compares and stores. What is intended waits in [`ISSUE_QUEUE`]. Whoever comes
+//! first completes it: who intended it, who asks for the certificate ([`issued`]), or after a crash
+//! the queue's task; always the same bytes, never a second serial number.
 //!
 //! What "compare" compares: that the certificate holds exactly the bytes that were linted and
 //! stored, and that the signature verifies under the authority's key. The latter is left out for
@@ -20,9 +21,9 @@ use keystead_core::pca::{
 use keystead_core::x509::{Extension, KeySpec, SignatureAlgorithm, TbsCertificate};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::{CryptoError, random, x509};
-use keystead_store::{Batch, Expect, Store, StoreError, Stored};
+use keystead_store::{Batch, Expect, Lease, Store, StoreError, Stored};
 
-use super::record::{AUTHORITIES, Authority, CERTIFICATES, Issued, Progress};
+use super::record::{AUTHORITIES, Authority, CERTIFICATES, Intended, Issued};
 use crate::App;
 use crate::token::Token;
 
@@ -57,7 +58,9 @@ pub(super) struct Prepared {
 pub(super) struct Intent {
     /// The serial number.
     pub(super) serial: Serial,
-    record: Stored<Issued>,
+    /// The record key of the certificate.
+    key: String,
+    intended: Intended,
 }
 
 /// Validates an order and lints what would be signed.
@@ -204,16 +207,13 @@ pub(super) async fn intend(
     now: Timestamp,
 ) -> Result<Intent, StoreError> {
     let key = format!("{}/{}", authority.key, prepared.serial.hex());
-    let record = Issued {
-        progress: Progress::Intended {
-            tbs: prepared.tbs,
-            signature: prepared.signature,
-        },
+    let intended = Intended {
+        tbs: prepared.tbs,
+        signature: prepared.signature,
         issuer: prepared.issuer.map(Into::into),
         issued_at: now,
         not_before: prepared.window.not_before,
         not_after: prepared.window.not_after,
-        revocation: None,
     };
     let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
     let mut batch = Batch::new();
@@ -222,8 +222,7 @@ pub(super) async fn intend(
         authority.key.as_str(),
         Expect::Version(authority.version),
     );
-    batch.put(CERTIFICATES, key.as_str(), &record, Expect::Absent);
-    batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &());
+    batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &intended);
     if let Some(token) = token {
         let arn = format!(
             "{}/certificate/{}",
@@ -232,79 +231,81 @@ pub(super) async fn intend(
         );
         token.settle(&mut batch, &arn, now);
     }
-    let version = store.commit(batch).await?;
+    store.commit(batch).await?;
     Ok(Intent {
         serial: prepared.serial,
-        record: Stored {
-            key,
-            version,
-            value: record,
-        },
+        key,
+        intended,
     })
 }
 
-/// Signs what was intended, compares, stores; answers the certificate's DER.
-pub(super) async fn complete(app: &App, authority: &Authority, intent: Intent) -> Result<Vec<u8>> {
+/// Signs what was intended, compares, stores.
+pub(super) async fn complete(app: &App, authority: &Authority, intent: Intent) -> Result<Issued> {
     let mut batch = Batch::new();
-    batch.cancel(ISSUE_QUEUE, intent.record.key.as_str());
-    sign_and_store(app, authority, intent.record, batch).await
+    batch.cancel(ISSUE_QUEUE, intent.key.as_str());
+    sign_and_store(app, authority, &intent.key, intent.intended, batch).await
 }
 
-/// Signs an intended certificate and stores it, together with `batch`. Where somebody else was
-/// quicker, theirs is the certificate.
-pub(super) async fn sign_and_store(
+/// Completes what the item of this lease intends, and settles the lease with it.
+pub(super) async fn complete_leased(app: &App, authority: &Authority, lease: &Lease) -> Result<()> {
+    let mut batch = Batch::new();
+    batch.finish(lease);
+    sign_and_store(app, authority, lease.id(), lease.payload()?, batch).await?;
+    Ok(())
+}
+
+/// The certificate with this record key. One that was only intended is completed first: whoever asks
+/// for it has been told its name.
+pub(super) async fn issued(
     app: &App,
     authority: &Authority,
-    record: Stored<Issued>,
+    key: &str,
+) -> Result<Option<Stored<Issued>>> {
+    if let Some(found) = app.store.get(CERTIFICATES, key).await? {
+        return Ok(Some(found));
+    }
+    if let Some(intended) = app.store.queued::<Intended>(ISSUE_QUEUE, key).await? {
+        let mut batch = Batch::new();
+        batch.cancel(ISSUE_QUEUE, key);
+        sign_and_store(app, authority, key, intended.value, batch).await?;
+    }
+    // Whoever was issuing may have completed it between the two looks.
+    Ok(app.store.get(CERTIFICATES, key).await?)
+}
+
+/// Signs an intended certificate and stores it under `key`, together with `batch`. Where somebody else
+/// was quicker, theirs is the certificate.
+async fn sign_and_store(
+    app: &App,
+    authority: &Authority,
+    key: &str,
+    intended: Intended,
     mut batch: Batch,
-) -> Result<Vec<u8>> {
-    let Stored {
-        key,
-        version,
-        value,
-    } = record;
-    let (tbs, signature_algorithm) = match &value.progress {
-        Progress::Signed { certificate } => return Ok(certificate.clone()),
-        Progress::Intended { tbs, signature } => (tbs, *signature),
+) -> Result<Issued> {
+    let (tbs, algorithm) = (&intended.tbs, intended.signature);
+    let signature = app.keys.sign(&authority.key, algorithm, tbs).await?;
+    let certificate = x509::assemble(tbs, algorithm, &signature)?;
+    compare(authority, algorithm, tbs, &signature, &certificate)?;
+    let issued = Issued {
+        certificate,
+        issuer: intended.issuer,
+        issued_at: intended.issued_at,
+        not_before: intended.not_before,
+        not_after: intended.not_after,
+        revocation: None,
     };
-    let signature = app
-        .keys
-        .sign(&authority.key, signature_algorithm, tbs)
-        .await?;
-    let certificate = x509::assemble(tbs, signature_algorithm, &signature)?;
-    compare(
-        authority,
-        signature_algorithm,
-        tbs,
-        &signature,
-        &certificate,
-    )?;
-    let signed = Issued {
-        progress: Progress::Signed {
-            certificate: certificate.clone(),
-        },
-        ..value
-    };
-    batch.put(
-        CERTIFICATES,
-        key.as_str(),
-        &signed,
-        Expect::Version(version),
-    );
+    batch.put(CERTIFICATES, key, &issued, Expect::Absent);
     match app.store.commit(batch).await {
-        Ok(_) => Ok(certificate),
-        Err(StoreError::Conflict { .. }) => match app
-            .store
-            .get::<Issued>(CERTIFICATES, &key)
-            .await?
-            .map(|found| found.value.progress)
-        {
-            Some(Progress::Signed { certificate }) => Ok(certificate),
-            _ => Err(Error::new(
-                ErrorKind::ConcurrentModification,
-                "The certificate was changed while it was issued.",
-            )),
-        },
+        Ok(_) => Ok(issued),
+        Err(StoreError::Conflict { .. } | StoreError::LeaseLost { .. }) => {
+            let theirs = app.store.get::<Issued>(CERTIFICATES, key).await?;
+            theirs.map(|stored| stored.value).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::ConcurrentModification,
+                    "The certificate was changed while it was issued.",
+                )
+            })
+        }
         Err(error) => Err(error.into()),
     }
 }

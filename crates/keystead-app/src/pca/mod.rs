@@ -9,6 +9,7 @@ mod certificates;
 mod convert;
 pub mod internal;
 mod issue;
+mod issuers;
 mod own_certificate;
 mod passthrough;
 mod purge;
@@ -37,26 +38,17 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::Result;
-use keystead_store::{Batch, Lease};
+use keystead_store::Lease;
 
 use crate::App;
 
 pub(crate) use authorities::PURGE_QUEUE;
 pub(crate) use issue::ISSUE_QUEUE;
+pub(crate) use issuers::Issuers;
 
-/// Completes the certificate that this item of [`ISSUE_QUEUE`] names, if it was only intended.
-/// Answers whether the item was settled together with the outcome.
+/// Completes the certificate that this item of [`ISSUE_QUEUE`] intends. Answers whether the item was
+/// settled together with the outcome.
 pub(crate) async fn complete_intent(app: &App, lease: &Lease) -> Result<bool> {
-    let Some(record) = app
-        .store
-        .get::<record::Issued>(record::CERTIFICATES, lease.id())
-        .await?
-    else {
-        return Ok(false);
-    };
-    if matches!(record.value.progress, record::Progress::Signed { .. }) {
-        return Ok(false);
-    }
     let key = lease
         .id()
         .rsplit_once('/')
@@ -69,9 +61,7 @@ pub(crate) async fn complete_intent(app: &App, lease: &Lease) -> Result<bool> {
         // Purged meanwhile: there is no key to sign with.
         return Ok(false);
     };
-    let mut batch = Batch::new();
-    batch.finish(lease);
-    issue::sign_and_store(app, &authority.value, record, batch).await?;
+    issue::complete_leased(app, &authority.value, lease).await?;
     Ok(true)
 }
 

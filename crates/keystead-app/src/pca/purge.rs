@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use keystead_core::Result;
 use keystead_store::{Batch, Expect, Store, Versioned};
 
-use super::issue::ISSUE_QUEUE;
 use super::record::{
     AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
 };
@@ -40,7 +39,6 @@ pub(super) async fn purge(store: &Store, key: &str, now: Timestamp) -> Result<Le
     let certificates = keys::<Issued>(store, CERTIFICATES, &prefix).await?;
     for certificate in &certificates {
         batch.delete(CERTIFICATES, certificate.as_str(), Expect::Any);
-        batch.cancel(ISSUE_QUEUE, certificate.as_str());
     }
     if certificates.is_empty() {
         for own in keys::<OwnCertificate>(store, OWN_CERTIFICATES, &prefix).await? {
@@ -63,6 +61,6 @@ async fn keys<T: Versioned>(
     Ok(found.into_iter().map(|stored| stored.key).collect())
 }
 
-/// Two steps a certificate keep a commit under the store's bound of 1024, and the writer free for
-/// others after a few milliseconds.
+/// Under the store's bound of 1024 steps a commit, and the writer is free for others after a few
+/// milliseconds.
 const PART: usize = 256;

@@ -52,11 +52,35 @@ impl Versioned for OwnCertificate {
     const MARKER: &'static str = "pca.ca-certificate/1";
 }
 
-/// An issued certificate, or one that is about to be.
+/// A certificate that is going to be issued: these bytes, linted, will be signed, whatever happens, and
+/// no others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Intended {
+    /// DER of the TBSCertificate.
+    #[serde(with = "serde_bytes")]
+    pub(super) tbs: Vec<u8>,
+    /// How it is signed.
+    pub(super) signature: SignatureAlgorithm,
+    /// As [`Issued::issuer`].
+    pub(super) issuer: Option<serde_bytes::ByteBuf>,
+    /// When it was asked for.
+    pub(super) issued_at: Timestamp,
+    /// First second of its validity (Unix time).
+    pub(super) not_before: i64,
+    /// Last second of its validity (Unix time).
+    pub(super) not_after: i64,
+}
+
+impl Versioned for Intended {
+    const MARKER: &'static str = "pca.intended/1";
+}
+
+/// An issued certificate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Issued {
-    /// How far it has come.
-    pub(super) progress: Progress,
+    /// DER of the certificate.
+    #[serde(with = "serde_bytes")]
+    pub(super) certificate: Vec<u8>,
     /// Fingerprint of the certificate that the authority worked under; `None` where the authority
     /// signed its own.
     pub(super) issuer: Option<serde_bytes::ByteBuf>,
@@ -70,27 +94,8 @@ pub(super) struct Issued {
     pub(super) revocation: Option<Revocation>,
 }
 
-/// How far a certificate has come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Progress {
-    /// These bytes, linted, are going to be signed: whatever happens, these and no others.
-    Intended {
-        /// DER of the TBSCertificate.
-        #[serde(with = "serde_bytes")]
-        tbs: Vec<u8>,
-        /// How it is signed.
-        signature: SignatureAlgorithm,
-    },
-    /// It is signed and may leave.
-    Signed {
-        /// DER of the certificate.
-        #[serde(with = "serde_bytes")]
-        certificate: Vec<u8>,
-    },
-}
-
 impl Versioned for Issued {
-    const MARKER: &'static str = "pca.certificate/1";
+    const MARKER: &'static str = "pca.certificate/2";
 }
 
 /// The record key of an authority.

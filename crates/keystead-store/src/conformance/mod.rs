@@ -76,8 +76,6 @@ cases! {
     queue::payloads_come_back,
     feed::changes_are_told_in_the_order_of_commits,
     feed::a_slow_follower_is_told,
-    feed::the_past_can_be_read,
-    feed::the_distant_past_is_refused,
     feed::the_end_is_told,
 }
 

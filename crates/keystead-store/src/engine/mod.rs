@@ -14,8 +14,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use keystead_crypto::seal::Sealer;
 
+use crate::StoreError;
 use crate::batch::Step;
-use crate::{Change, StoreError};
 
 pub(crate) mod sqlite;
 
@@ -67,11 +67,11 @@ pub(crate) trait Engine: Send + Sync {
     /// was there.
     async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError>;
 
-    /// Changes of commits after this one: whole commits, as many as have `limit` changes, or one.
-    async fn changes_since(&self, version: u64, limit: usize) -> Result<Vec<Change>, StoreError>;
-
     /// Takes what is due, the earliest first.
     async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError>;
+
+    /// The item of the queue with this id, whether or not it is due or leased.
+    async fn queued(&self, queue: &'static str, id: &str) -> Result<Option<Row>, StoreError>;
 
     /// When the next item can be taken, in microseconds of Unix time: now or in the past if one can.
     async fn next_due(&self, queue: &'static str) -> Result<Option<i64>, StoreError>;

@@ -5,12 +5,13 @@ use keystead_core::ErrorKind;
 use keystead_core::pca::{Template, Validity, ValidityUnit};
 use keystead_core::x509::KeySpec;
 use keystead_crypto::x509::Csr;
-use keystead_store::StoreError;
+use keystead_store::{StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::super::authorities::authority;
+use super::super::issue::ISSUE_QUEUE;
 use super::super::issue::{Intent, Order, complete, intend, prepare};
-use super::super::record::{Authority, CERTIFICATES, Issued, Progress};
+use super::super::record::{Authority, CERTIFICATES, Intended, Issued};
 use super::world::*;
 
 fn order(csr: &Csr) -> Order<'_> {
@@ -41,17 +42,23 @@ async fn left_halfway(world: &World, root: &str) -> (String, Vec<u8>, Intent) {
         .await
         .unwrap();
     let serial = intent.serial.hex();
-    let stored = world
-        .app
-        .store
-        .get::<Issued>(CERTIFICATES, &format!("{}/{serial}", found.key))
-        .await
-        .unwrap()
-        .unwrap();
-    let Progress::Intended { tbs, .. } = stored.value.progress else {
-        panic!("signed already")
-    };
+    let key = format!("{}/{serial}", found.key);
+    let queued = world.app.store.queued::<Intended>(ISSUE_QUEUE, &key).await;
+    let tbs = queued.unwrap().unwrap().value.tbs;
     (format!("{root}/certificate/{serial}"), tbs, intent)
+}
+
+/// What is stored under the certificate's name.
+async fn stored(world: &World, arn: &str) -> Option<Issued> {
+    let (authority, serial) = arn.rsplit_once("/certificate/").unwrap();
+    let found = authority_of(world, authority).await;
+    let key = format!("{}/{serial}", found.key);
+    let found = world.app.store.get::<Issued>(CERTIFICATES, &key).await;
+    found.unwrap().map(|stored| stored.value)
+}
+
+async fn authority_of(world: &World, arn: &str) -> Stored<Authority> {
+    authority(&world.ctx(), arn).await.unwrap()
 }
 
 #[tokio::test]
@@ -59,26 +66,58 @@ async fn what_a_crash_left_is_completed_as_it_was_intended() {
     let world = World::new().await;
     let root = world.root(KeySpec::EcP256).await;
     let (arn, tbs, _) = left_halfway(&world, &root).await;
-    assert_eq!(
-        kind(world.get(&root, &arn).await),
-        Some(ErrorKind::RequestInProgress)
-    );
     let world = world.restart().await;
     // Whoever was issuing may still be at it; the task does not compete with it.
     world.run_due().await;
-    assert_eq!(
-        kind(world.get(&root, &arn).await),
-        Some(ErrorKind::RequestInProgress)
-    );
+    assert!(stored(&world, &arn).await.is_none());
     world.pass(SignedDuration::from_secs(11));
     world.run_due().await;
+    let completed = stored(&world, &arn).await.unwrap();
     let got = world.get(&root, &arn).await.unwrap();
     let leaf = got.certificate.unwrap();
+    assert_eq!(parse(&leaf).der(), completed.certificate);
     assert_eq!(parse(&leaf).tbs_der(), tbs);
     assert_eq!(
         world.openssl_verify(&leaf, &[], &got.certificate_chain.unwrap()),
         Ok(())
     );
+}
+
+#[tokio::test]
+async fn who_asks_for_an_intended_certificate_gets_it() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (arn, tbs, intent) = left_halfway(&world, &root).await;
+    let got = world.get(&root, &arn).await.unwrap();
+    let leaf = parse(&got.certificate.unwrap());
+    assert_eq!(leaf.tbs_der(), tbs);
+    // Whoever intended it, and the task, find it done.
+    let found = authority_of(&world, &root).await;
+    let by_issuer = complete(&world.app, &found.value, intent).await.unwrap();
+    assert_eq!(by_issuer.certificate, leaf.der());
+    world.pass(SignedDuration::from_secs(11));
+    world.run_due().await;
+    let stored = stored(&world, &arn).await.unwrap();
+    assert_eq!(stored.certificate, leaf.der());
+}
+
+/// The revocation of a certificate whose issuance is under way is a revocation, not a refusal.
+#[tokio::test]
+async fn an_intended_certificate_can_be_revoked() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (arn, _, intent) = left_halfway(&world, &root).await;
+    let input = wire::RevokeCertificateRequest {
+        certificate_authority_arn: root.clone(),
+        certificate_serial: intent.serial.hex(),
+        revocation_reason: wire::RevocationReason::KeyCompromise,
+    };
+    super::super::revoke_certificate(&world.ctx(), input)
+        .await
+        .unwrap();
+    let found = authority_of(&world, &root).await;
+    complete(&world.app, &found.value, intent).await.unwrap();
+    assert!(stored(&world, &arn).await.unwrap().revocation.is_some());
 }
 
 #[tokio::test]
@@ -109,7 +148,7 @@ async fn issuer_and_task_make_one_certificate() {
     let by_task = parse(&world.get(&root, &arn).await.unwrap().certificate.unwrap());
     // The issuer wakes up late: what it is given is what was stored.
     let by_issuer = complete(&world.app, &found.value, intent).await.unwrap();
-    assert_eq!(by_issuer, by_task.der());
+    assert_eq!(by_issuer.certificate, by_task.der());
 }
 
 #[tokio::test]

@@ -76,7 +76,6 @@ pub(super) fn apply(
     version: u64,
     changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
-    let before = changes.len();
     for step in steps {
         let changed = match step {
             Step::Put {
@@ -104,10 +103,6 @@ pub(super) fn apply(
                 key: key.clone(),
             });
         }
-    }
-    let written = changes.get(before..).unwrap_or_default();
-    for (change, ordinal) in written.iter().zip(0u64..) {
-        record_change(connection, change, ordinal)?;
     }
     Ok(())
 }
@@ -138,30 +133,11 @@ fn delete(connection: &Connection, collection: &str, key: &str) -> Result<bool, 
         .map_err(failure)
 }
 
-fn record_change(connection: &Connection, change: &Change, ordinal: u64) -> Result<(), StoreError> {
+/// Notes the newest commit, from which versions go on when the store is opened again.
+pub(super) fn note_version(connection: &Connection, version: u64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO change (version, ordinal, place, key) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut statement| {
-            statement.execute(params![
-                change.version.0,
-                ordinal,
-                change.collection,
-                change.key
-            ])
-        })
+        .prepare_cached("UPDATE head SET version = ?1")
+        .and_then(|mut statement| statement.execute([version]))
         .map(drop)
-        .map_err(failure)
-}
-
-/// Removes the oldest commits from the table of changes, about `surplus` rows; how many it were.
-pub(super) fn trim_changes(connection: &Connection, surplus: u64) -> Result<u64, StoreError> {
-    // Whole commits only: the one that the row at `surplus` belongs to stays.
-    connection
-        .prepare_cached(
-            "DELETE FROM change WHERE version <
-                 (SELECT version FROM change ORDER BY version, ordinal LIMIT 1 OFFSET ?1)",
-        )
-        .and_then(|mut statement| statement.execute([surplus]))
-        .map(|rows| rows as u64)
         .map_err(failure)
 }

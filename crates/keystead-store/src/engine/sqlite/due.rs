@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::connection::failure;
 use crate::StoreError;
 use crate::batch::{LeaseToken, Settle, Step};
-use crate::engine::{Take, Taken, seal};
+use crate::engine::{Row, Take, Taken, seal};
 use crate::queue::place;
 
 /// When the next item can be taken.
@@ -14,6 +14,28 @@ pub(super) fn next(connection: &Connection, queue: &str) -> Result<Option<i64>, 
     connection
         .prepare_cached("SELECT min(ready) FROM due WHERE queue = ?1")
         .and_then(|mut statement| statement.query_row([queue], |row| row.get(0)))
+        .map_err(failure)
+}
+
+/// The item with this id.
+pub(super) fn get(
+    connection: &Connection,
+    queue: &str,
+    id: &str,
+) -> Result<Option<Row>, StoreError> {
+    connection
+        .prepare_cached("SELECT version, payload FROM due WHERE queue = ?1 AND id = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row([queue, id], |row| {
+                    Ok(Row {
+                        key: id.into(),
+                        version: row.get(0)?,
+                        sealed: row.get(1)?,
+                    })
+                })
+                .optional()
+        })
         .map_err(failure)
 }
 

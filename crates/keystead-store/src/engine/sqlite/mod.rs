@@ -9,8 +9,7 @@
 //! take small ones down with it.
 //!
 //! **Versions** are numbers of commits, given by the writer; the values are sealed there, because
-//! the version is bound into the sealing. The newest is the newest in the table of changes, of
-//! which the last is never trimmed.
+//! the version is bound into the sealing. Each transaction notes the newest.
 //!
 //! **Reading.** Readers have connections of their own and see the last durable commit; they never
 //! wait for the writer, nor it for them. A point read takes a few microseconds, less than handing it
@@ -39,9 +38,9 @@ use self::connection::Shared;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{Engine, Row, Take, Taken};
+use crate::StoreError;
 use crate::batch::Step;
 use crate::change::Commit;
-use crate::{Change, StoreError};
 
 pub(crate) use self::schema::{Opened, Opening};
 
@@ -112,19 +111,18 @@ impl Engine for Sqlite {
         self.writer.commit(steps).await
     }
 
-    async fn changes_since(&self, version: u64, limit: usize) -> Result<Vec<Change>, StoreError> {
-        self.shared.check_open()?;
-        self.readers
-            .many(move |connection| readers::changes_since(connection, version, limit))
-            .await
-    }
-
     async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError> {
         // Nothing due is the usual answer, and needs no writer.
         match self.next_due(take.queue).await? {
             Some(due) if due <= take.now => self.writer.take_due(take).await,
             _ => Ok(Vec::new()),
         }
+    }
+
+    async fn queued(&self, queue: &'static str, id: &str) -> Result<Option<Row>, StoreError> {
+        self.shared.check_open()?;
+        self.readers
+            .point(|connection| due::get(connection, queue, id))
     }
 
     async fn next_due(&self, queue: &'static str) -> Result<Option<i64>, StoreError> {

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Semaphore;
 
 use super::connection::{self, failure};
+use crate::StoreError;
 use crate::engine::Row;
-use crate::{Change, StoreError, Version};
 
 /// Rows that a scan reads where it is asked for: some 50 microseconds. Longer ones change threads.
 pub(super) const INLINE_ROWS: usize = 16;
@@ -159,49 +159,4 @@ pub(super) fn scan(
         Ok(found)
     };
     read().map_err(failure)
-}
-
-/// Whole commits after this one, as many as have `limit` changes, or one.
-pub(super) fn changes_since(
-    connection: &Connection,
-    version: u64,
-    limit: usize,
-) -> Result<Vec<Change>, StoreError> {
-    let read = || {
-        // One snapshot for both questions.
-        let snapshot = connection.unchecked_transaction()?;
-        let oldest: Option<u64> = snapshot
-            .prepare_cached("SELECT min(version) FROM change")?
-            .query_row([], |row| row.get(0))?;
-        if let Some(oldest) = oldest
-            && version.saturating_add(1) < oldest
-        {
-            return Ok(Err(oldest - 1));
-        }
-        let mut statement = snapshot.prepare_cached(
-            "SELECT version, place, key FROM change WHERE version > ?1 ORDER BY version, ordinal",
-        )?;
-        let mut rows = statement.query([version])?;
-        let mut found: Vec<Change> = Vec::new();
-        while let Some(row) = rows.next()? {
-            let change = Change {
-                version: Version(row.get(0)?),
-                collection: row.get(1)?,
-                key: row.get(2)?,
-            };
-            let same_commit = found
-                .last()
-                .is_none_or(|last| last.version == change.version);
-            if found.len() >= limit && !same_commit {
-                break;
-            }
-            found.push(change);
-        }
-        Ok(Ok(found))
-    };
-    read()
-        .map_err(failure)?
-        .map_err(|kept_after| StoreError::ChangesTrimmed {
-            kept_after: Version(kept_after),
-        })
 }

@@ -55,6 +55,14 @@ const MIGRATIONS: &[&str] = &["
         number INTEGER PRIMARY KEY,
         wrapped BLOB NOT NULL
     ) STRICT;
+", "
+    -- The newest commit. Nobody read the list of all changes, and it cost every commit pages of its own.
+    CREATE TABLE head (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        version INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO head (one, version) SELECT 1, coalesce(max(version), 0) FROM change;
+    DROP TABLE change;
 "];
 
 /// A file whose format was checked and in which nothing was changed yet.
@@ -70,8 +78,6 @@ pub(crate) struct Opened {
     pub(super) connection: Connection,
     /// The newest commit.
     pub(super) version: u64,
-    /// Rows in the table of changes.
-    pub(super) changes: u64,
 }
 
 impl Opening {
@@ -158,13 +164,13 @@ impl Opening {
 
     /// The newest commit.
     pub(crate) fn version(&self) -> Result<u64, OpenError> {
-        if self.schema == 0 {
-            return Ok(0);
-        }
+        let sql = match self.schema {
+            0 => return Ok(0),
+            1 => "SELECT coalesce(max(version), 0) FROM change",
+            _ => "SELECT version FROM head",
+        };
         self.connection
-            .query_row("SELECT coalesce(max(version), 0) FROM change", [], |row| {
-                row.get(0)
-            })
+            .query_row(sql, [], |row| row.get(0))
             .map_err(|error| opening(failure(error), &self.path))
     }
 
@@ -182,16 +188,14 @@ impl Opening {
                 migrate(&mut self.connection, self.schema, first_key)?;
                 self.schema = MIGRATIONS.len();
             }
-            self.connection
-                .query_row("SELECT count(*) FROM change", [], |row| row.get(0))
+            Ok(())
         };
-        let changes = finish().map_err(|error| opening(failure(error), &self.path))?;
+        finish().map_err(|error| opening(failure(error), &self.path))?;
         let version = self.version()?.max(seen);
         Ok(Opened {
             path: self.path,
             connection: self.connection,
             version,
-            changes,
         })
     }
 }

@@ -28,12 +28,6 @@ const WAITING_BYTES: usize = 64 << 20;
 const SMALLEST: usize = 16 << 10;
 const _: () = assert!(MAX_BATCH <= WAITING_BYTES);
 
-/// Rows of the table of changes that are kept: an hour of thirty changes a second, in some 10 MiB. A
-/// consumer that was away for longer reads again.
-const CHANGES_KEPT: u64 = 100_000;
-/// Rows trimmed at a time: half a millisecond of work.
-const CHANGES_SLACK: u64 = 1024;
-
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What waits for the writer.
@@ -79,7 +73,6 @@ impl Writer {
             checkpointer: Checkpointer::start(&opened.path)?,
             connection: opened.connection,
             version: opened.version,
-            changes: opened.changes,
             sealer,
             feed,
             shared,
@@ -156,8 +149,6 @@ struct WriterThread {
     checkpointer: Checkpointer,
     /// The newest durable commit.
     version: u64,
-    /// Rows in the table of changes.
-    changes: u64,
 }
 
 impl WriterThread {
@@ -218,14 +209,15 @@ impl WriterThread {
         let done = self
             .run_all(group, &mut changes)
             .and_then(|(outcomes, version)| {
-                let kept = self.trim(changes.len() as u64)?;
+                if version != self.version {
+                    apply::note_version(&self.connection, version)?;
+                }
                 self.execute("COMMIT")?;
-                Ok((outcomes, version, kept))
+                Ok((outcomes, version))
             });
         match done {
-            Ok((outcomes, version, kept)) => {
+            Ok((outcomes, version)) => {
                 self.version = version;
-                self.changes = kept;
                 Ok((outcomes, changes))
             }
             Err(error) => {
@@ -270,16 +262,6 @@ impl WriterThread {
             });
         }
         Ok((outcomes, version))
-    }
-
-    /// Keeps the table of changes within its bound; its rows after that.
-    fn trim(&self, added: u64) -> Result<u64, StoreError> {
-        let rows = self.changes + added;
-        if rows <= CHANGES_KEPT + CHANGES_SLACK {
-            return Ok(rows);
-        }
-        let trimmed = apply::trim_changes(&self.connection, rows - CHANGES_KEPT)?;
-        Ok(rows - trimmed.min(rows))
     }
 
     /// Makes the commits visible as the newest, and tells who follows.

@@ -1,0 +1,70 @@
+//! What issuing keeps in memory: the authorities that issued last, and how much may be under way.
+//!
+//! A remembered authority may have changed since. It can issue nothing all the same: the commit of an
+//! intent has the version of its authority as precondition. And it can refuse nothing: whoever is
+//! refused by a remembered authority reads it again.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_store::Stored;
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::authorities::authority;
+use super::record::{Authority, authority_key};
+use crate::Ctx;
+
+/// See the module's documentation.
+pub(crate) struct Issuers {
+    known: Mutex<LruCache<String, Arc<Stored<Authority>>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for Issuers {
+    fn default() -> Self {
+        Self {
+            known: Mutex::new(LruCache::new(KNOWN)),
+            room: Arc::new(Semaphore::new(UNDER_WAY)),
+        }
+    }
+}
+
+impl Issuers {
+    /// The caller's authority of this name as it was when it was read last.
+    pub(super) fn remembered(
+        &self,
+        ctx: &Ctx,
+        arn: &str,
+    ) -> Result<Option<Arc<Stored<Authority>>>> {
+        Ok(self.known.lock().get(&key(ctx, arn)?).cloned())
+    }
+
+    /// The caller's authority of this name, which is remembered.
+    pub(super) async fn read(&self, ctx: &Ctx, arn: &str) -> Result<Arc<Stored<Authority>>> {
+        let found = Arc::new(authority(ctx, arn).await?);
+        self.known.lock().put(found.key.clone(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Room to have one more certificate under way between its intent and its signature; waits where
+    /// there is none.
+    pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.room).acquire_owned().await;
+        room.map_err(|_| Error::new(ErrorKind::Unavailable, "the server is stopping"))
+    }
+}
+
+fn key(ctx: &Ctx, arn: &str) -> Result<String> {
+    let id = ctx.own(arn, "acm-pca", "certificate-authority")?;
+    Ok(authority_key(ctx.account(), &ctx.region, id))
+}
+
+/// A few kilobytes each: authorities are few, and hardly any installation issues from more at a time.
+const KNOWN: NonZeroUsize = NonZeroUsize::new(128).unwrap();
+
+/// Certificates that are intended and not yet stored: several commits' worth, so that signing and the
+/// disk are never idle, and little enough that whoever asks for the last one waits for milliseconds.
+const UNDER_WAY: usize = 64;
