@@ -5,6 +5,7 @@ import functools
 import http.client
 import json
 import pathlib
+import urllib.parse
 
 import botocore.auth
 import botocore.awsrequest
@@ -13,7 +14,7 @@ import botocore.credentials
 from server import CBOR, REGION, session, speak
 
 SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
-PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"], "keystead": ["json"]}
+PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"], "iam": ["query"], "keystead": ["json"]}
 EVERY_OPERATION = [
     (service, operation, protocol)
     for service, samples in SAMPLES.items()
@@ -57,7 +58,7 @@ def unsigned(service, operation, protocol=None, parameters=None):
     serialized = client._serializer.serialize_to_request(parameters, model)
     body = serialized["body"]
     if isinstance(body, dict):
-        body = "&".join(f"{name}={value}" for name, value in body.items())
+        body = urllib.parse.urlencode(body)
     body = body.encode() if isinstance(body, str) else body
     return Request(serialized["method"], serialized["url_path"], serialized["headers"], body)
 

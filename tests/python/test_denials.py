@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from signing import EVERY_OPERATION, sign, signed, unsigned
+from signing import EVERY_OPERATION, PROTOCOLS, sign, signed, unsigned
 
 # The codes of the awsJson and CBOR services, and of the query services, for the same refusal
 # (each service's API reference, "Common Errors").
@@ -23,10 +23,11 @@ every_operation = pytest.mark.parametrize(("service", "operation", "protocol"), 
 def expect(answer, service, codes):
     """The answer must be this refusal, in the protocol of the request. Its text is returned."""
     status, headers, body = answer
-    code, expected = codes[service == "sts"]
+    query = PROTOCOLS[service] == ["query"]
+    code, expected = codes[query]
     assert status == expected, body
     text = body.decode("utf-8", "replace")
-    if service == "sts":
+    if query:
         assert headers["Content-Type"].startswith("text/xml") and f"<Code>{code}</Code>" in text
     elif headers["Content-Type"] == "application/cbor":
         assert headers["smithy-protocol"] == "rpc-v2-cbor" and code in text

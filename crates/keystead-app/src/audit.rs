@@ -12,7 +12,7 @@ use keystead_wire::value::Value;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::Ctx;
+use crate::{Ctx, PrincipalKind};
 
 /// How a call ended.
 pub(crate) enum Ending<'a> {
@@ -112,12 +112,19 @@ struct Identity<'a>(&'a Ctx);
 impl Serialize for Identity<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let principal = &self.0.principal;
-        let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("type", "Root")?;
+        let mut map = serializer.serialize_map(None)?;
+        let (kind, name) = match &principal.kind {
+            PrincipalKind::Root => ("Root", None),
+            PrincipalKind::User { name } => ("IAMUser", Some(name)),
+        };
+        map.serialize_entry("type", kind)?;
         map.serialize_entry("principalId", &principal.user_id)?;
         map.serialize_entry("arn", &principal.arn)?;
         map.serialize_entry("accountId", principal.account.as_str())?;
         map.serialize_entry("accessKeyId", &principal.access_key_id)?;
+        if let Some(name) = name {
+            map.serialize_entry("userName", name)?;
+        }
         map.end()
     }
 }

@@ -3,17 +3,23 @@
 //! Secrets of access keys must be read to check a signature (SigV4 is symmetric), so they are kept,
 //! sealed like everything else, and never printed.
 
+use std::num::NonZeroUsize;
+
+use jiff::Timestamp;
+use keystead_core::iam::{Kind, id};
 use keystead_core::{AccountId, Error, ErrorKind, Result};
 use keystead_crypto::random;
-use keystead_store::{Batch, Collection, Expect, Store, Versioned};
+use keystead_store::{Batch, Collection, DecodeError, Expect, Older, Store, Versioned};
 use keystead_wire::value::Sensitive;
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{App, Principal};
+use crate::iam::record::{self, Entity, User};
+use crate::{App, Ctx, Principal, PrincipalKind, ids};
 
 /// Access keys, by their id.
-const ACCESS_KEYS: Collection = Collection("iam.access-key");
+pub(crate) const ACCESS_KEYS: Collection = Collection("iam.access-key");
 
 /// The one record that says whose store this is; its key is [`ROOT`].
 const INSTALLATION: Collection = Collection("installation");
@@ -42,14 +48,47 @@ pub struct RootCredential {
 struct Installation {
     account: AccountId,
     root_access_key_id: String,
+    /// When; not known of installations made by early versions.
+    #[serde(default)]
+    created: Option<Timestamp>,
 }
 
 impl Versioned for Installation {
     const MARKER: &'static str = "installation/1";
 }
 
+/// A long-term access key.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct AccessKey {
+    /// The account that it belongs to.
+    pub(crate) account: AccountId,
+    /// The name of its user; `None` for the root user.
+    pub(crate) user: Option<String>,
+    /// Whether it may be used.
+    pub(crate) active: bool,
+    /// When it was made; not known of root keys made by early versions.
+    pub(crate) created: Option<Timestamp>,
+    #[serde(with = "secret")]
+    secret: Zeroizing<String>,
+}
+
+impl Versioned for AccessKey {
+    const MARKER: &'static str = "iam.access-key/2";
+
+    fn from_older(older: Older<'_>) -> std::result::Result<Self, DecodeError> {
+        older.migrate(|old: RootKey| Self {
+            account: old.principal_account,
+            user: None,
+            active: true,
+            created: None,
+            secret: old.secret,
+        })
+    }
+}
+
+/// Before there were users: a key of the root user.
 #[derive(Serialize, Deserialize)]
-struct AccessKey {
+struct RootKey {
     principal_account: AccountId,
     principal_arn: String,
     user_id: String,
@@ -57,8 +96,36 @@ struct AccessKey {
     secret: Zeroizing<String>,
 }
 
-impl Versioned for AccessKey {
+impl Versioned for RootKey {
     const MARKER: &'static str = "iam.access-key/1";
+}
+
+impl AccessKey {
+    /// A new one in AWS's form, with its id: `AKIA` and 16 letters of base 32, and 40 characters of secret
+    /// (240 bits).
+    pub(crate) fn generate(
+        account: &AccountId,
+        user: Option<String>,
+        now: Timestamp,
+    ) -> Result<(String, Self)> {
+        let mut bytes = Zeroizing::new([0_u8; 40]);
+        random::fill(bytes.as_mut_slice())?;
+        // 256 is a multiple of 64, so the remainder is uniform.
+        let letter = |byte: &u8| BASE64.get(usize::from(*byte) % BASE64.len()).copied();
+        let key = Self {
+            account: account.clone(),
+            user,
+            active: true,
+            created: Some(now),
+            secret: Zeroizing::new(bytes.iter().filter_map(letter).map(char::from).collect()),
+        };
+        Ok((ids::iam(id::Prefix::AccessKey)?, key))
+    }
+
+    /// The secret, to be told once to who asked for the key.
+    pub(crate) fn secret(&self) -> Sensitive<String> {
+        String::clone(&self.secret).into()
+    }
 }
 
 impl RootCredential {
@@ -85,22 +152,6 @@ impl RootCredential {
             secret_access_key: secret_access_key.into(),
         })
     }
-
-    /// A random key in AWS's form: `AKIA` and 16 characters of base 32, and 40 characters of secret
-    /// (240 bits).
-    pub fn random() -> Result<Self> {
-        let pick = |count: usize, alphabet: &[u8]| -> Result<String> {
-            let mut bytes = Zeroizing::new(vec![0_u8; count]);
-            random::fill(&mut bytes)?;
-            // Both alphabets have a power of two of letters, so the remainder is uniform.
-            let letter = |byte: &u8| alphabet.get(usize::from(*byte) % alphabet.len()).copied();
-            Ok(bytes.iter().filter_map(letter).map(char::from).collect())
-        };
-        Ok(Self {
-            access_key_id: format!("AKIA{}", pick(16, BASE32)?),
-            secret_access_key: pick(40, BASE64)?.into(),
-        })
-    }
 }
 
 /// Reads whose store this is; at the first start settles it, in one commit.
@@ -110,6 +161,7 @@ pub(crate) async fn establish(
     store: &Store,
     account: Option<AccountId>,
     chosen: Option<RootCredential>,
+    now: Timestamp,
 ) -> Result<(AccountId, RootCredential)> {
     if let Some(found) = store.get::<Installation>(INSTALLATION, ROOT).await? {
         let there = found.value.account;
@@ -144,62 +196,129 @@ pub(crate) async fn establish(
         Some(account) => account,
         None => AccountId::parse(DEFAULT_ACCOUNT)?,
     };
-    let root = match chosen {
-        Some(root) => root,
-        None => RootCredential::random()?,
+    let (id, key) = match chosen {
+        None => AccessKey::generate(&account, None, now)?,
+        Some(root) => {
+            let key = AccessKey {
+                account: account.clone(),
+                user: None,
+                active: true,
+                created: Some(now),
+                secret: Zeroizing::new(root.secret_access_key.expose().clone()),
+            };
+            (root.access_key_id, key)
+        }
     };
     let installation = Installation {
         account: account.clone(),
-        root_access_key_id: root.access_key_id.clone(),
-    };
-    let key = AccessKey {
-        principal_arn: format!("arn:aws:iam::{account}:root"),
-        user_id: account.to_string(),
-        principal_account: account.clone(),
-        secret: Zeroizing::new(root.secret_access_key.expose().clone()),
+        root_access_key_id: id.clone(),
+        created: Some(now),
     };
     let mut batch = Batch::new();
     batch.put(INSTALLATION, ROOT, &installation, Expect::Absent);
-    batch.put(
-        ACCESS_KEYS,
-        root.access_key_id.as_str(),
-        &key,
-        Expect::Absent,
-    );
+    batch.put(ACCESS_KEYS, id.as_str(), &key, Expect::Absent);
     store.commit(batch).await?;
+    let root = RootCredential {
+        access_key_id: id,
+        secret_access_key: key.secret(),
+    };
     Ok((account, root))
 }
 
-impl App {
-    /// The credential of an access key id, if there is one.
-    pub async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>> {
-        if let Some(known) = self.known_credentials.lock().get(access_key_id) {
-            return Ok(Some(known.clone()));
+/// When the account of the call was made; long ago, where that is not known.
+pub(crate) async fn installed(ctx: &Ctx) -> Result<Timestamp> {
+    let store = &ctx.app.store;
+    let found = store.get::<Installation>(INSTALLATION, ROOT).await?;
+    let created = found.and_then(|found| found.value.created);
+    Ok(created.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// Credentials that were used of late.
+pub(crate) struct KnownCredentials {
+    known: LruCache<String, Credential>,
+    /// How often one was forgotten: what was read from the store before is not kept after.
+    forgotten: u64,
+}
+
+impl Default for KnownCredentials {
+    fn default() -> Self {
+        Self {
+            known: LruCache::new(MOST_KNOWN),
+            forgotten: 0,
         }
+    }
+}
+
+impl App {
+    /// The credential of an access key id, if there is one and it may be used.
+    pub async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>> {
+        let forgotten = {
+            let mut known = self.known_credentials.lock();
+            if let Some(known) = known.known.get(access_key_id) {
+                return Ok(Some(known.clone()));
+            }
+            known.forgotten
+        };
         // An id that no record can have is nobody's; the store need not be asked.
         if access_key_id.is_empty() || access_key_id.len() > 128 || access_key_id.contains('\0') {
             return Ok(None);
         }
-        let Some(found) = self
-            .store
-            .get::<AccessKey>(ACCESS_KEYS, access_key_id)
-            .await?
-        else {
+        let found = self.read_credential(access_key_id).await?;
+        if let Some(credential) = &found {
+            let mut known = self.known_credentials.lock();
+            if known.forgotten == forgotten {
+                let id = access_key_id.to_owned();
+                known.known.put(id, credential.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets what is known of these keys, or of their users: they were changed.
+    pub(crate) fn forget_credentials<'a>(
+        &self,
+        access_key_ids: impl IntoIterator<Item = &'a String>,
+    ) {
+        let mut known = self.known_credentials.lock();
+        known.forgotten = known.forgotten.wrapping_add(1);
+        for id in access_key_ids {
+            known.known.pop(id);
+        }
+    }
+
+    async fn read_credential(&self, access_key_id: &str) -> Result<Option<Credential>> {
+        let found = self.store.get::<AccessKey>(ACCESS_KEYS, access_key_id);
+        let Some(key) = found.await?.map(|found| found.value) else {
             return Ok(None);
         };
-        let credential = Credential {
-            principal: Principal {
-                account: found.value.principal_account,
-                arn: found.value.principal_arn,
-                user_id: found.value.user_id,
-                access_key_id: access_key_id.to_owned(),
-            },
-            secret: String::clone(&found.value.secret).into(),
+        if !key.active {
+            return Ok(None);
+        }
+        let (arn, user_id, kind) = match &key.user {
+            None => (
+                format!("arn:aws:iam::{}:root", key.account),
+                key.account.to_string(),
+                PrincipalKind::Root,
+            ),
+            Some(name) => {
+                let Some(user) = record::find::<User>(&self.store, &key.account, name).await?
+                else {
+                    return Ok(None);
+                };
+                let Entity { name, id, .. } = &user.value.entity;
+                let arn = user.value.entity.arn(&key.account, Kind::User);
+                (arn, id.clone(), PrincipalKind::User { name: name.clone() })
+            }
         };
-        self.known_credentials
-            .lock()
-            .put(access_key_id.to_owned(), credential.clone());
-        Ok(Some(credential))
+        let secret = key.secret();
+        let principal = Principal {
+            account: key.account,
+            arn,
+            user_id,
+            access_key_id: access_key_id.to_owned(),
+            kind,
+        };
+        Ok(Some(Credential { principal, secret }))
     }
 }
 
@@ -225,8 +344,9 @@ mod secret {
 /// AWS's documentation uses it as an account that is nobody's.
 const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// RFC 4648 section 6.
-const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Credentials kept at hand: a few hundred bytes each, so well under a megabyte, and more than the
+/// callers that are active within a minute in any installation we know of.
+const MOST_KNOWN: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// RFC 4648 section 4.
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -237,13 +357,14 @@ mod tests {
 
     #[test]
     fn random_keys_have_the_form_of_aws_and_differ() {
-        let first = RootCredential::random().unwrap();
-        let second = RootCredential::random().unwrap();
-        assert_eq!(first.access_key_id.len(), 20);
-        assert!(first.access_key_id.starts_with("AKIA"));
-        assert_eq!(first.secret_access_key.expose().len(), 40);
-        assert_ne!(first.access_key_id, second.access_key_id);
-        assert!(!format!("{first:?}").contains(first.secret_access_key.expose().as_str()));
+        let account = AccountId::parse(DEFAULT_ACCOUNT).unwrap();
+        let generate = || AccessKey::generate(&account, None, Timestamp::UNIX_EPOCH).unwrap();
+        let ((first, key), (second, other)) = (generate(), generate());
+        assert_eq!(first.len(), 20);
+        assert!(first.starts_with("AKIA"));
+        assert_eq!(key.secret.len(), 40);
+        assert_ne!((first, &key.secret), (second, &other.secret));
+        assert!(!format!("{:?}", key.secret()).contains(key.secret.as_str()));
     }
 
     #[test]

@@ -37,6 +37,20 @@ pub struct Principal {
     pub user_id: String,
     /// The access key that signed.
     pub access_key_id: String,
+    /// What kind of identity it is.
+    pub kind: PrincipalKind,
+}
+
+/// The kinds of identity that can sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// The root user of the account.
+    Root,
+    /// An IAM user.
+    User {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Ctx {

@@ -11,11 +11,11 @@ use keystead_wire::schema::OperationDef;
 use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
 use keystead_wire::{
-    acm as acm_wire, acm_pca as pca_wire, keystead as nodes_wire, sts as sts_wire,
+    acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire, sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
-use crate::{Ctx, acm, fault, nodes, pca, sts};
+use crate::{Ctx, acm, fault, iam, nodes, pca, sts};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -118,6 +118,11 @@ macro_rules! table {
 table! {
     "sts": {
         sts_wire::GetCallerIdentity => sts::get_caller_identity,
+    }
+    "iam": {
+        iam_wire::CreateUser => iam::create_user,
+        iam_wire::GetUser => iam::get_user,
+        iam_wire::ListUsers => iam::list_users,
     }
     "keystead": {
         nodes_wire::RegisterNode => nodes::register_node,

@@ -35,6 +35,7 @@ pub fn answer(operation: &OperationDef, error: &Error) -> ErrorAnswer {
 /// The error code and the HTTP status that `service` (its signing name) answers for `kind`.
 pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
     let service = match service {
+        "iam" => return iam(kind),
         "acm-pca" => Service::Pca,
         "acm" => Service::Acm,
         "sts" => Service::Sts,
@@ -80,6 +81,39 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::Validation => VALIDATION,
     };
     (code, 400)
+}
+
+/// IAM's codes as its model names the shapes; in answers they lose the word `Exception` (model,
+/// `error.code`).
+fn iam(kind: ErrorKind) -> (&'static str, u16) {
+    match kind {
+        ErrorKind::AccessDenied => ("AccessDenied", 403),
+        ErrorKind::AlreadyExists => ("EntityAlreadyExistsException", 409),
+        ErrorKind::ConcurrentModification | ErrorKind::Conflict => {
+            ("ConcurrentModificationException", 409)
+        }
+        ErrorKind::Internal | ErrorKind::RequestFailed => ("ServiceFailureException", 500),
+        ErrorKind::InvalidParameter
+        | ErrorKind::InvalidRequest
+        | ErrorKind::InvalidTag
+        | ErrorKind::CertificateMismatch
+        | ErrorKind::InvalidDomainValidationOptions
+        | ErrorKind::MalformedCertificate
+        | ErrorKind::MalformedCsr => ("InvalidInputException", 400),
+        ErrorKind::InvalidArgs
+        | ErrorKind::InvalidArn
+        | ErrorKind::InvalidNextToken
+        | ErrorKind::Validation => ("ValidationError", 400),
+        ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
+        ErrorKind::InvalidState => ("UnmodifiableEntityException", 400),
+        ErrorKind::LimitExceeded | ErrorKind::TooManyTags => ("LimitExceededException", 409),
+        ErrorKind::NotFound => ("NoSuchEntityException", 404),
+        ErrorKind::RequestAlreadyProcessed | ErrorKind::RequestInProgress => {
+            ("EntityTemporarilyUnmodifiableException", 409)
+        }
+        ErrorKind::ResourceInUse => ("DeleteConflictException", 409),
+        ErrorKind::Unavailable => ("ServiceUnavailable", 503),
+    }
 }
 
 const VALIDATION: &str = "ValidationException";

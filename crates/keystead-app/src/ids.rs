@@ -1,5 +1,6 @@
 //! Fresh identifiers.
 
+use keystead_core::iam::id;
 use keystead_core::{Error, ErrorKind, Result};
 
 /// A random UUID, version 4 (RFC 9562 section 5.4), in lower case.
@@ -24,6 +25,13 @@ pub(crate) fn uuid() -> Result<String> {
         hex(&[*i, *j]),
         hex(tail)
     ))
+}
+
+/// A random unique id of IAM, for instance `AIDA...`.
+pub(crate) fn iam(prefix: id::Prefix) -> Result<String> {
+    let random = keystead_crypto::random::bytes()
+        .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    Ok(id::unique(prefix, random))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod cursor;
 pub mod dispatch;
 mod env;
 pub mod fault;
+mod iam;
 mod ids;
 pub mod nodes;
 pub mod pca;
@@ -35,5 +36,5 @@ mod token;
 
 pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
 pub use credentials::{Credential, RootCredential};
-pub use ctx::{Ctx, Principal};
+pub use ctx::{Ctx, Principal, PrincipalKind};
 pub use env::{Env, SystemEnv};

@@ -17,6 +17,7 @@
 pub mod acm;
 pub mod arn;
 pub mod error;
+pub mod iam;
 pub mod lint;
 pub mod pca;
 pub mod tags;

@@ -31,7 +31,7 @@ pub mod validate;
 pub mod value;
 
 pub use error::ErrorAnswer;
-pub use generated::{acm, acm_pca, keystead, kms, secretsmanager, services, sts};
+pub use generated::{acm, acm_pca, iam, keystead, kms, secretsmanager, services, sts};
 pub use protocol::{Call, Dialect, Refusal, identify};
 pub use shape::{FromValue, IntoValue, Operation, Shape, ShapeError};
 pub use value::{Blob, Sensitive, Value};

@@ -67,6 +67,7 @@ impl Backend for Fake {
                 arn: "arn:aws:iam::123456789012:root".into(),
                 user_id: "123456789012".into(),
                 access_key_id: access_key_id.into(),
+                kind: keystead_app::PrincipalKind::Root,
             },
             secret: SECRET.to_owned().into(),
         }))

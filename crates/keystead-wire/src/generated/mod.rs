@@ -2,6 +2,7 @@
 
 pub mod acm;
 pub mod acm_pca;
+pub mod iam;
 pub mod keystead;
 pub mod kms;
 pub mod secretsmanager;
@@ -18,6 +19,7 @@ static SERVICES: &[&ServiceDef] = &[
     &acm_pca::SERVICE,
     &acm::SERVICE,
     &sts::SERVICE,
+    &iam::SERVICE,
     &kms::SERVICE,
     &secretsmanager::SERVICE,
     &keystead::SERVICE,

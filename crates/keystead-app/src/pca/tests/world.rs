@@ -67,6 +67,7 @@ impl World {
                 arn: format!("arn:aws:iam::{account}:root"),
                 user_id: account.to_string(),
                 access_key_id: "AKIATEST".into(),
+                kind: crate::PrincipalKind::Root,
                 account,
             },
             region: Region::parse(region).unwrap(),
