@@ -13,6 +13,7 @@ use crate::shell;
 const ARROWS: &[(&str, &[&str])] = &[
     ("keystead-core", &[]),
     ("keystead-crypto", &["keystead-core"]),
+    ("keystead-policy", &[]),
     ("keystead-wire", &["keystead-core", "keystead-crypto"]),
     ("keystead-store", &["keystead-core", "keystead-crypto"]),
     (
