@@ -206,7 +206,9 @@ fn sids(statements: &[Draft<'_>], kind: Kind) -> Checked {
             let message = "Statement IDs (SID) in a single policy must be unique.";
             return Err(at().fault(Fault::Sid, message));
         }
-        if kind == Kind::Identity && !sid.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        // IAM's rule, save that we let an underscore pass: documents tested elsewhere have it (moto's accepted ones).
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if kind == Kind::Identity && !sid.bytes().all(fits) {
             let message = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular \
                            expression [0-9A-Za-z]*";
             return Err(at().fault(Fault::Sid, message));

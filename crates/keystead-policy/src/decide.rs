@@ -353,12 +353,16 @@ impl<'a> Found<'a> {
         more: impl IntoIterator<Item = Spot<'a>>,
     ) -> Result<Ground, Cause> {
         let own = self.identity.allow.map(|(_, spot)| spot);
-        let ground = statements(own.into_iter().chain(more));
-        match caller.kind {
-            CallerKind::Root => self.limits(caller, Ground::Root),
-            _ if own.is_none() => Err(Cause::NotAllowed(PolicyType::Identity)),
-            _ => self.limits(caller, ground),
+        let root = matches!(caller.kind, CallerKind::Root);
+        let spots: Vec<Spot<'_>> = own.filter(|_| !root).into_iter().chain(more).collect();
+        if own.is_none() && !root {
+            return Err(Cause::NotAllowed(PolicyType::Identity));
         }
+        let ground = match spots.is_empty() {
+            true => Ground::Root,
+            false => statements(spots),
+        };
+        self.limits(caller, ground)
     }
 
     /// The permissions boundary and the session policies, where there are any, must allow as well.

@@ -286,6 +286,7 @@ fn index(statements: &[Statement]) -> (Services, Box<[usize]>) {
     }
     let services = services.into_iter().map(|(service, mut numbers)| {
         numbers.extend(&others);
+        numbers.sort_unstable();
         (service.into(), numbers.into())
     });
     (services.collect(), others.into())
