@@ -21,7 +21,9 @@ pub mod iam;
 pub mod lint;
 pub mod pca;
 pub mod tags;
+mod uuid;
 pub mod x509;
 
 pub use arn::{AccountId, Arn, Region};
 pub use error::{Error, ErrorKind, Result};
+pub use uuid::uuid_v4;

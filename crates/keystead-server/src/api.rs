@@ -335,5 +335,6 @@ fn user_agent(parts: &Parts) -> String {
     let sent = sent
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    sent.chars().take(USER_AGENT_CHARS).collect()
+    // A header that reads as text is ASCII.
+    sent.get(..USER_AGENT_CHARS).unwrap_or(sent).to_owned()
 }

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use keystead_core::uuid_v4;
+
 /// Names requests by UUIDs of version 4 (RFC 9562 section 5.4). They need to differ, not to be
 /// secret, so they come from a counter under a random key (SipHash) and making one cannot fail.
 #[derive(Debug, Default)]
@@ -15,16 +17,7 @@ impl RequestIds {
     pub(crate) fn next(&self) -> String {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
         let [high, low] = self.keys.each_ref().map(|key| key.hash_one(count));
-        let high = high & !0xf000 | 0x4000;
-        let low = low & !(0b11 << 62) | (0b10 << 62);
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xffff,
-            low >> 48,
-            low & 0xffff_ffff_ffff
-        )
+        uuid_v4(u128::from(high) << 64 | u128::from(low))
     }
 }
 

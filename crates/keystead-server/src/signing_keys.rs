@@ -10,13 +10,10 @@ use parking_lot::Mutex;
 
 use crate::limits::SIGNING_KEYS;
 
-/// The keys of the credentials that were used last, wiped when they fall out.
-pub(crate) struct SigningKeys(Mutex<LruCache<Scope, SigningKey>>);
-
-/// Access key, day, region, service. An access key id never gets another secret, so this names one
-/// key for ever.
-#[derive(PartialEq, Eq, Hash)]
-struct Scope([String; 4]);
+/// The keys of the credentials that were used last, wiped when they fall out. Each is named by its
+/// credential (access key, day, region, service): an access key id never gets another secret, so
+/// that names one key for ever.
+pub(crate) struct SigningKeys(Mutex<LruCache<String, SigningKey>>);
 
 impl SigningKeys {
     pub(crate) fn new() -> Self {
@@ -28,28 +25,19 @@ impl SigningKeys {
     /// that nobody fills the cache with scopes that he made up.
     pub(crate) fn verify(
         &self,
-        claim: &Authorization,
+        claim: &Authorization<'_>,
         view: &RequestView<'_>,
         secret: &str,
         body: &[u8],
     ) -> Result<(), AuthError> {
         let payload = digest::sha256(body);
-        let scope = Scope(
-            [
-                claim.access_key_id(),
-                claim.date(),
-                claim.region(),
-                claim.service(),
-            ]
-            .map(str::to_owned),
-        );
-        let known = self.0.lock().get(&scope).cloned();
+        let known = self.0.lock().get(claim.credential()).cloned();
         if let Some(key) = known {
             return sigv4::verify(claim, view, &key, &payload);
         }
         let key = SigningKey::derive(secret, claim.date(), claim.region(), claim.service());
         sigv4::verify(claim, view, &key, &payload)?;
-        self.0.lock().put(scope, key);
+        self.0.lock().put(claim.credential().to_owned(), key);
         Ok(())
     }
 }

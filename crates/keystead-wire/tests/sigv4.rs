@@ -100,7 +100,7 @@ impl Request {
         service: &str,
         rules: Rules,
         secret: &str,
-    ) -> Result<Authorization, AuthError> {
+    ) -> Result<Authorization<'_>, AuthError> {
         let authorization = sigv4::parse(&self.view(), now, service, rules)?;
         let key = SigningKey::derive(
             secret,

@@ -98,7 +98,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         accept_rollback,
         env: Arc::new(env),
     };
+    // At least two: a disk that hangs may hold one (keystead_store::journal).
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| Failure(format!("cannot start: {error}")))?
@@ -129,8 +132,8 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
 
     let client = ClientFile {
         endpoint,
-        access_key_id: root.access_key_id,
-        secret_access_key: root.secret_access_key.expose().clone(),
+        access_key_id: root.as_ref().map(|root| root.access_key_id.clone()),
+        secret_access_key: root.map(|root| root.secret_access_key.expose().clone()),
         region: config.region.to_string(),
         ca_bundle: tls.as_ref().and_then(|tls| tls.bundle.clone()),
         xds_socket: config.xds_socket.clone(),

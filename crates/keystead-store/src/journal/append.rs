@@ -1,13 +1,17 @@
-//! The thread that numbers, chains and writes.
+//! Numbers, chains and writes events, in the hands of whoever has one to record.
+//!
+//! A line takes microseconds to write, less than waking a thread for it would. So a caller that finds
+//! nobody writing writes its event itself. Who comes meanwhile leaves its event in a queue, which the
+//! writing caller empties, a group in one write, before it goes. Where that could take long (the queue
+//! does not end, or too much waits for the disk) a thread of the blocking pool goes on instead, so
+//! that no caller is held up by others.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::disk::Disk;
 use super::line::{self, Head};
@@ -23,34 +27,45 @@ pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
 /// audit of what the operator does about it: some 3,000 events.
 const RESERVE: u64 = 4 << 20;
 
-/// Bytes of events that may wait for the thread: several of the largest, or 30,000 usual ones; who
-/// comes later waits for room, up to its deadline.
+/// Bytes of events that may wait in the queue: several of the largest, or 30,000 usual ones. That many
+/// wait only where the disk hangs, and then more are refused.
 const WAITING_BYTES: usize = 32 << 20;
-/// What the smallest event counts.
-const SMALLEST: usize = 256;
 const _: () = assert!(MAX_EVENT <= WAITING_BYTES);
 
 /// Bytes that are written together at most, so that the first one does not wait for the last.
 const MAX_GROUP: usize = 1 << 20;
 
-/// What waits for the thread.
+/// Groups that a caller writes for others, before a thread takes over: a fraction of a millisecond.
+const MAX_GROUPS: usize = 8;
+
+type Answer = oneshot::Sender<Result<(), JournalError>>;
+
+/// What waits in the queue.
 enum Task {
-    Append {
-        event: Vec<u8>,
-        answer: oneshot::Sender<Result<(), JournalError>>,
-        /// Its share of the bytes that may wait.
-        _room: OwnedSemaphorePermit,
-    },
+    Append { event: Vec<u8>, answer: Answer },
     Sync(oneshot::Sender<Result<Head, JournalError>>),
     Stop(oneshot::Sender<()>),
 }
 
-/// The thread as its callers see it.
+/// The end of the journal. Clones are the same.
+#[derive(Clone)]
 pub(super) struct Appender {
-    tasks: Option<Sender<Task>>,
-    room: Arc<Semaphore>,
-    head: Arc<Mutex<Head>>,
-    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Locked by whoever has set [`Queue::writing`]; `None` once it has ended.
+    writer: Mutex<Option<Writer>>,
+    head: Mutex<Head>,
+}
+
+struct Queue {
+    tasks: Vec<Task>,
+    /// Bytes of the events in `tasks`.
+    bytes: usize,
+    /// Whether somebody is writing, and will empty the queue.
+    writing: bool,
 }
 
 impl Appender {
@@ -59,12 +74,9 @@ impl Appender {
         recovered: Recovered,
         store: Store,
         syncer: Syncer,
-    ) -> Result<Self, JournalError> {
-        let (tasks, waiting) = mpsc::channel();
-        let shown = Arc::new(Mutex::new(recovered.head));
-        let mut thread = AppendThread {
+    ) -> Self {
+        let mut writer = Writer {
             head: recovered.head,
-            shown: Arc::clone(&shown),
             current: None,
             uncut: false,
             options,
@@ -72,50 +84,40 @@ impl Appender {
             syncer,
         };
         if let Some((path, file, length)) = recovered.last {
-            thread.use_file(path, file, length);
+            writer.use_file(path, file, length);
         }
-        let thread = thread::Builder::new()
-            .name("journal-append".into())
-            .spawn(move || thread.run(&waiting))
-            .map_err(|error| JournalError::Unavailable(format!("no thread: {error}")))?;
-        Ok(Self {
-            tasks: Some(tasks),
-            room: Arc::new(Semaphore::new(WAITING_BYTES)),
-            head: shown,
-            thread: Some(thread),
-        })
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::new(Queue {
+                    tasks: Vec::new(),
+                    bytes: 0,
+                    writing: false,
+                }),
+                head: Mutex::new(writer.head),
+                writer: Mutex::new(Some(writer)),
+            }),
+        }
     }
 
-    /// Hands an event over; the answer comes when it is recorded.
-    pub(super) async fn send(
-        &self,
-        event: Vec<u8>,
-        answer: oneshot::Sender<Result<(), JournalError>>,
-    ) -> Result<(), JournalError> {
+    /// Records an event.
+    pub(super) async fn append(&self, event: Vec<u8>) -> Result<(), JournalError> {
         let length = event.len();
-        let share = u32::try_from(length.max(SMALLEST)).ok();
-        let (Some(share), true) = (share, length <= MAX_EVENT) else {
+        if length > MAX_EVENT {
             return Err(JournalError::Invalid(format!(
                 "an audit event of {length} bytes is too long: at most {MAX_EVENT}"
             )));
-        };
+        }
         if !event.starts_with(b"{") || !event.ends_with(b"}") || event.contains(&b'\n') {
             return Err(JournalError::Invalid(
                 "an audit event must be a JSON object on one line".into(),
             ));
         }
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(share)
-            .await
-            .map_err(|_| JournalError::Closed)?;
-        self.hand_over(Task::Append {
-            event,
-            answer,
-            _room: room,
-        })
+        let (answer, answered) = oneshot::channel();
+        self.hand_over(Task::Append { event, answer })?;
+        answered.await.unwrap_or(Err(JournalError::Closed))
     }
 
-    /// Asks to be told when everything handed over before is on the disk.
+    /// Asks to be told when everything recorded before is on the disk.
     pub(super) fn sync(
         &self,
         answer: oneshot::Sender<Result<Head, JournalError>>,
@@ -133,37 +135,84 @@ impl Appender {
     }
 
     pub(super) fn head(&self) -> Head {
-        *self.head.lock()
+        *self.shared.head.lock()
     }
 
+    /// Queues a task and, where nobody else is at it, empties the queue.
     fn hand_over(&self, task: Task) -> Result<(), JournalError> {
-        self.tasks
-            .as_ref()
-            .and_then(|tasks| tasks.send(task).ok())
-            .ok_or(JournalError::Closed)
-    }
-}
-
-impl Drop for Appender {
-    /// Waits until what was handed over is on the disk.
-    fn drop(&mut self) {
-        self.tasks = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
         {
-            tracing::error!("the audit journal's thread ended by a panic");
+            let mut queue = self.shared.queue.lock();
+            if let Task::Append { event, .. } = &task {
+                if queue.bytes + event.len() > WAITING_BYTES {
+                    return Err(JournalError::Unavailable(format!(
+                        "events of {} bytes wait for the disk already",
+                        queue.bytes
+                    )));
+                }
+                queue.bytes += event.len();
+            }
+            queue.tasks.push(task);
+            if std::mem::replace(&mut queue.writing, true) {
+                return Ok(());
+            }
         }
+        for _ in 0..MAX_GROUPS {
+            if !self.shared.may_wait() && self.shared.write_group() {
+                return Ok(());
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        // Ends when the queue is empty.
+        drop(tokio::task::spawn_blocking(
+            move || while !shared.write_group() {},
+        ));
+        Ok(())
     }
 }
 
-/// The thread's own state.
-struct AppendThread {
+impl Shared {
+    /// Whether writing would wait for the disk, because too much is not synced.
+    fn may_wait(&self) -> bool {
+        let writer = self.writer.lock();
+        writer
+            .as_ref()
+            .is_some_and(|writer| writer.syncer.is_full())
+    }
+
+    /// Writes what is queued; for whoever has set [`Queue::writing`]. Answers whether there was nothing,
+    /// and so somebody else may write from now on.
+    fn write_group(&self) -> bool {
+        let tasks = {
+            let mut queue = self.queue.lock();
+            queue.bytes = 0;
+            if queue.tasks.is_empty() {
+                queue.writing = false;
+                return true;
+            }
+            std::mem::take(&mut queue.tasks)
+        };
+        let mut place = self.writer.lock();
+        let mut stop = None;
+        if let Some(writer) = place.as_mut() {
+            stop = writer.serve(tasks);
+            *self.head.lock() = writer.head;
+        }
+        if let Some(answer) = stop {
+            // Waits until what was written is on the disk.
+            *place = None;
+            // Whoever waited for it may be gone.
+            let _ = answer.send(());
+        }
+        false
+    }
+}
+
+/// The file's end, and how it goes on.
+struct Writer {
     options: JournalOptions,
     store: Store,
     syncer: Syncer,
     head: Head,
-    /// What callers see of `head`.
-    shown: Arc<Mutex<Head>>,
     current: Option<Current>,
     /// Whether a write failed halfway, so that bytes may lie behind the end.
     uncut: bool,
@@ -178,46 +227,49 @@ struct Current {
     reserved: u64,
 }
 
-type Answers = Vec<oneshot::Sender<Result<(), JournalError>>>;
-
-impl AppendThread {
-    fn run(mut self, waiting: &Receiver<Task>) {
-        let mut stop = None;
-        while stop.is_none()
-            && let Ok(first) = waiting.recv()
-        {
-            let store = self.store.version();
-            let (mut lines, mut head) = (Vec::new(), self.head);
-            let mut answers = Answers::new();
-            let mut synced = Vec::new();
-            for task in std::iter::once(first).chain(waiting.try_iter()) {
-                match task {
-                    Task::Append { event, answer, .. } => {
-                        head = line::write(&mut lines, &head, store, &event);
-                        answers.push(answer);
-                    }
-                    Task::Sync(answer) => synced.push(Waiter::Head(answer)),
-                    Task::Stop(answer) => {
-                        stop = Some(answer);
-                        break;
+impl Writer {
+    /// Does these in their order. Answers who wants to hear of the end; what was asked behind that is
+    /// dropped.
+    fn serve(&mut self, tasks: Vec<Task>) -> Option<oneshot::Sender<()>> {
+        let store = self.store.version();
+        let (mut lines, mut head) = (Vec::new(), self.head);
+        let mut answers = Vec::new();
+        for task in tasks {
+            match task {
+                Task::Append { event, answer } => {
+                    lines.reserve(event.len() + line::MOST_AROUND);
+                    head = line::write(&mut lines, &head, store, &event);
+                    answers.push(answer);
+                    if lines.len() >= MAX_GROUP {
+                        self.record(
+                            std::mem::take(&mut lines),
+                            head,
+                            std::mem::take(&mut answers),
+                        );
+                        head = self.head;
                     }
                 }
-                if lines.len() >= MAX_GROUP {
-                    break;
+                Task::Sync(answer) => {
+                    self.record(
+                        std::mem::take(&mut lines),
+                        head,
+                        std::mem::take(&mut answers),
+                    );
+                    head = self.head;
+                    self.syncer.wait_for(vec![Waiter::Head(answer)]);
+                }
+                Task::Stop(answer) => {
+                    self.record(lines, head, answers);
+                    return Some(answer);
                 }
             }
-            self.record(lines, head, answers);
-            self.syncer.wait_for(synced);
         }
-        drop(self);
-        if let Some(answer) = stop {
-            // Whoever waited for it may be gone.
-            let _ = answer.send(());
-        }
+        self.record(lines, head, answers);
+        None
     }
 
     /// Writes a group of lines, after which the journal stands at `head`, and answers.
-    fn record(&mut self, lines: Vec<u8>, head: Head, answers: Answers) {
+    fn record(&mut self, lines: Vec<u8>, head: Head, answers: Vec<Answer>) {
         if answers.is_empty() {
             return;
         }
@@ -257,7 +309,6 @@ impl AppendThread {
         current.length += length;
         current.reserve();
         self.head = head;
-        *self.shown.lock() = head;
         self.syncer.push(chunk);
         Ok(())
     }

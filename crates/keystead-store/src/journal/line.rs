@@ -184,6 +184,9 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head, store: Version, event: &[u8]
     Head { sequence, hash }
 }
 
+/// Bytes that a line has around its event at most: two numbers, two hashes and their names.
+pub(super) const MOST_AROUND: usize = 256;
+
 /// No journal or store counts this far; who claims to has not, and could make versions run out.
 const MOST: u64 = 1 << 62;
 

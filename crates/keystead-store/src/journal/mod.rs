@@ -2,10 +2,11 @@
 //!
 //! An event is written to the file before its caller is answered, and synced to the disk with its
 //! neighbours a few milliseconds later; [`JournalOptions::sync`] makes the answer wait for that too.
-//! One thread numbers, chains and writes; another one syncs, so that no event waits for the disk
-//! unless it wants to. When the disk refuses (it is full, it fails) the append fails with
+//! Whoever records numbers, chains and writes ([`append`]); a thread syncs, so that no event waits for
+//! the disk unless it wants to. When the disk refuses (it is full, it fails) the append fails with
 //! [`JournalError::Unavailable`], and so it does when the disk hangs, within a deadline: whoever
-//! records an event knows that it is recorded, or refuses the call.
+//! records an event knows that it is recorded, or refuses the call. Only the one caller whose write
+//! found the disk hanging is held by it, with its thread, so a server wants at least two.
 //!
 //! **The chain.** Each line holds the hash of the line before and its own (see `docs/formats.md`), so
 //! that [`verify`] finds what was changed, removed, added or moved. Cutting lines off the end leaves
@@ -129,7 +130,7 @@ impl Journal {
         let (notice, head) = (recovered.notice(options.now, store), recovered.head);
         let pins = pin::Pins::new(store.clone());
         let syncer = sync::Syncer::start(pin::Pinner::new(pins.clone(), head)?)?;
-        let appender = append::Appender::start(options, recovered, store.clone(), syncer)?;
+        let appender = append::Appender::start(options, recovered, store.clone(), syncer);
         let journal = Self {
             inner: Arc::new(Inner {
                 appender,
@@ -153,12 +154,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Invalid`], [`JournalError::Unavailable`], [`JournalError::Closed`].
     pub async fn append(&self, event: Vec<u8>) -> Result<(), JournalError> {
-        let (answer, answered) = oneshot::channel();
-        let append = async {
-            self.inner.appender.send(event, answer).await?;
-            answered.await.unwrap_or(Err(JournalError::Closed))
-        };
-        tokio::time::timeout(self.inner.deadline, append)
+        tokio::time::timeout(self.inner.deadline, self.inner.appender.append(event))
             .await
             .unwrap_or_else(|_| Err(JournalError::slow(self.inner.deadline)))
     }

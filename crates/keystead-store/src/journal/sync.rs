@@ -57,7 +57,7 @@ impl Waiter {
     }
 }
 
-/// The thread as the appending thread sees it.
+/// The thread as the writer sees it.
 pub(super) struct Syncer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -103,6 +103,12 @@ impl Syncer {
             shared,
             thread: Some(thread),
         })
+    }
+
+    /// Whether [`Syncer::check`] would wait.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.trouble.is_none() && state.unsynced >= MAX_UNSYNCED
     }
 
     /// Waits for room; the failure, while there is one.

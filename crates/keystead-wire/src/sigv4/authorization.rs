@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::canonical::{Coverage, hex, unhex};
+use super::canonical::{Coverage, PayloadLine, hex, unhex};
 use super::claim::{Claim, quoted, single};
 use super::{
     ALGORITHM, AuthError, RequestView, Rules, TERMINATOR, UNSIGNED_PAYLOAD, X_AMZ_CONTENT_SHA256,
@@ -22,13 +22,12 @@ const MUST_BE_SIGNED: [(&str, &str); 1] = [("x-amz-target", "X-Amz-Target")];
 
 /// A signature as claimed: well-formed, current and in scope, but not yet verified.
 #[derive(Clone)]
-pub struct Authorization {
-    access_key_id: String,
-    date: String,
-    region: String,
-    service: String,
-    amz_date: String,
-    signed_headers: Vec<String>,
+pub struct Authorization<'a> {
+    /// Five elements, checked.
+    credential: Cow<'a, str>,
+    amz_date: Cow<'a, str>,
+    /// Lower-case, ascending, each once.
+    signed_headers: Cow<'a, str>,
     signature: Option<[u8; 32]>,
     session_token: Option<Zeroizing<String>>,
     content_sha256: Option<String>,
@@ -36,25 +35,30 @@ pub struct Authorization {
     rules: Rules,
 }
 
-impl Authorization {
+impl Authorization<'_> {
+    /// The access key with the scope: `keyid/date/region/service/aws4_request`. Names the signing key.
+    pub fn credential(&self) -> &str {
+        &self.credential
+    }
+
     /// The access key that the request claims to be signed with.
     pub fn access_key_id(&self) -> &str {
-        &self.access_key_id
+        self.element(0)
     }
 
     /// The credential scope's day, `YYYYMMDD`.
     pub fn date(&self) -> &str {
-        &self.date
+        self.element(1)
     }
 
     /// The credential scope's region.
     pub fn region(&self) -> &str {
-        &self.region
+        self.element(2)
     }
 
     /// The credential scope's service, by its signing name.
     pub fn service(&self) -> &str {
-        &self.service
+        self.element(3)
     }
 
     /// The session token of temporary credentials. It is a secret; whoever looks the credential up
@@ -64,8 +68,8 @@ impl Authorization {
     }
 
     /// The names of the signed headers: lower-case, ascending, each once.
-    pub fn signed_headers(&self) -> &[String] {
-        &self.signed_headers
+    pub fn signed_headers(&self) -> impl Iterator<Item = &str> {
+        self.signed_headers.split(';')
     }
 
     /// Whether the signature came in the query.
@@ -82,14 +86,13 @@ impl Authorization {
         self.signature.as_ref()
     }
 
-    pub(super) fn scope(&self) -> String {
-        let Self {
-            date,
-            region,
-            service,
-            ..
-        } = self;
-        format!("{date}/{region}/{service}/{TERMINATOR}")
+    pub(super) fn scope(&self) -> &str {
+        let scope = self.credential.split_once('/');
+        scope.map_or("", |(_, scope)| scope)
+    }
+
+    fn element(&self, index: usize) -> &str {
+        self.credential.split('/').nth(index).unwrap_or_default()
     }
 
     pub(super) fn coverage(&self) -> Coverage<'_> {
@@ -109,7 +112,7 @@ impl Authorization {
         &self,
         view: &RequestView<'_>,
         payload: &[u8; 32],
-    ) -> Result<Cow<'static, str>, AuthError> {
+    ) -> Result<PayloadLine, AuthError> {
         let unsigned_allowed = self.presigned || self.rules.unsigned_payload;
         let declared = match &self.content_sha256 {
             Some(declared) => Some(declared.as_str()),
@@ -117,11 +120,9 @@ impl Authorization {
         };
         let actual = hex(payload);
         match declared {
-            None if self.presigned && self.rules.unsigned_payload => {
-                Ok(Cow::Borrowed(UNSIGNED_PAYLOAD))
-            }
-            None => Ok(Cow::Owned(actual)),
-            Some(UNSIGNED_PAYLOAD) if unsigned_allowed => Ok(Cow::Borrowed(UNSIGNED_PAYLOAD)),
+            None if self.presigned && self.rules.unsigned_payload => Ok(PayloadLine::Unsigned),
+            None => Ok(PayloadLine::Hash(actual)),
+            Some(UNSIGNED_PAYLOAD) if unsigned_allowed => Ok(PayloadLine::Unsigned),
             Some(UNSIGNED_PAYLOAD) => Err(AuthError::Invalid(
                 "The body must be signed: send its SHA-256 in 'X-Amz-Content-Sha256', not \
                  'UNSIGNED-PAYLOAD'."
@@ -133,18 +134,17 @@ impl Authorization {
                     quoted(streaming)
                 )))
             }
-            Some(declared) if declared == actual => Ok(Cow::Owned(actual)),
+            Some(declared) if declared.as_bytes() == actual => Ok(PayloadLine::Hash(actual)),
             Some(_) => Err(AuthError::Mismatch),
         }
     }
 }
 
-impl fmt::Debug for Authorization {
+impl fmt::Debug for Authorization<'_> {
     /// Neither the signature nor the session token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorization")
-            .field("access_key_id", &self.access_key_id)
-            .field("scope", &self.scope())
+            .field("credential", &self.credential)
             .field("signed_headers", &self.signed_headers)
             .field("presigned", &self.presigned)
             .finish_non_exhaustive()
@@ -156,16 +156,16 @@ impl fmt::Debug for Authorization {
 ///
 /// # Errors
 /// Those of both.
-pub fn parse(
-    view: &RequestView<'_>,
+pub fn parse<'a>(
+    view: &RequestView<'a>,
     now: Timestamp,
     service: &str,
     rules: Rules,
-) -> Result<Authorization, AuthError> {
+) -> Result<Authorization<'a>, AuthError> {
     Claim::read(view)?.check(view, now, service, rules)
 }
 
-impl Claim<'_> {
+impl<'a> Claim<'a> {
     /// The service that the credential scope names: what a query request, whose body names only an
     /// action, is for. `None` where the credential is malformed.
     pub fn service(&self) -> Option<&str> {
@@ -184,9 +184,9 @@ impl Claim<'_> {
         now: Timestamp,
         service: &str,
         rules: Rules,
-    ) -> Result<Authorization, AuthError> {
+    ) -> Result<Authorization<'a>, AuthError> {
         time::check(self.signed_at, now, self.expires)?;
-        let signed_headers = signed_header_names(&self.signed_headers);
+        let signed_headers = ascending(self.signed_headers);
         check_signed(view, &signed_headers)?;
         if self.algorithm != ALGORITHM {
             return Err(AuthError::Incomplete(format!(
@@ -194,20 +194,16 @@ impl Claim<'_> {
                 quoted(&self.algorithm)
             )));
         }
-        let amz_date = time::format(self.signed_at);
-        let [access_key_id, date, region, named, terminator] = split_credential(&self.credential)?;
-        check_scope([date, region, named, terminator], &amz_date, service)?;
+        let [_, scope @ ..] = split_credential(&self.credential)?;
+        check_scope(scope, &self.amz_date, service)?;
         Ok(Authorization {
-            access_key_id: access_key_id.into(),
-            date: date.into(),
-            region: region.into(),
-            service: named.into(),
+            credential: self.credential,
+            amz_date: self.amz_date,
             signed_headers,
             signature: unhex(&self.signature),
             session_token: self.session_token,
             content_sha256: self.content_sha256,
             presigned: self.presigned,
-            amz_date,
             rules,
         })
     }
@@ -283,20 +279,25 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// Ascending, each once: a name repeated a thousand times costs no more than once.
-fn signed_header_names(list: &str) -> Vec<String> {
-    let mut names: Vec<String> = list
-        .split(';')
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
-        .collect();
+/// The list of signed headers as it has to be: lower-case, ascending, each name once. A name that is
+/// repeated a thousand times costs no more than once.
+fn ascending(list: Cow<'_, str>) -> Cow<'_, str> {
+    let lower = !list
+        .bytes()
+        .any(|byte| byte.is_ascii_uppercase() || byte == b' ');
+    if lower && list.split(';').is_sorted_by(|one, next| one < next) {
+        return list;
+    }
+    let list = list.to_ascii_lowercase();
+    let mut names: Vec<&str> = list.split(';').map(str::trim).collect();
+    names.retain(|name| !name.is_empty());
     names.sort_unstable();
     names.dedup();
-    names
+    Cow::Owned(names.join(";"))
 }
 
-fn check_signed(view: &RequestView<'_>, signed: &[String]) -> Result<(), AuthError> {
-    let is_signed = |name: &str| signed.iter().any(|signed| signed == name);
+fn check_signed(view: &RequestView<'_>, signed: &str) -> Result<(), AuthError> {
+    let is_signed = |name: &str| signed.split(';').any(|signed| signed == name);
     let left_out = if is_signed("host") {
         MUST_BE_SIGNED
             .iter()

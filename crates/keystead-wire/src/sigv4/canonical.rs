@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use super::{ALGORITHM, RequestView, Rules};
+use super::{ALGORITHM, RequestView, Rules, UNSIGNED_PAYLOAD};
 
 /// RFC 3986's unreserved characters are the only ones left as they are.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -19,53 +19,85 @@ const PATH: &AsciiSet = &VALUE.remove(b'/');
 #[derive(Clone, Copy)]
 pub(super) struct Coverage<'a> {
     pub(super) rules: Rules,
-    /// Lower-case, ascending, each once.
-    pub(super) signed_headers: &'a [String],
+    /// Lower-case, ascending, each once, with `;` between.
+    pub(super) signed_headers: &'a str,
     /// Query parameters that are not part of what is signed: the signature itself.
     pub(super) left_out: &'a [&'a str],
 }
 
-/// The canonical request; `payload` is its last line.
-pub(super) fn request(view: &RequestView<'_>, coverage: &Coverage<'_>, payload: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+/// The last line of a canonical request.
+#[derive(Clone, Copy)]
+pub(super) enum PayloadLine {
+    /// The body is not signed.
+    Unsigned,
+    /// The SHA-256 of the body.
+    Hash([u8; 64]),
+}
+
+impl PayloadLine {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Unsigned => UNSIGNED_PAYLOAD.as_bytes(),
+            Self::Hash(hash) => hash,
+        }
+    }
+}
+
+/// The canonical request.
+pub(super) fn request(
+    view: &RequestView<'_>,
+    coverage: &Coverage<'_>,
+    payload: &PayloadLine,
+) -> Vec<u8> {
+    // Most requests to awsJson and query services take about 400 bytes.
+    let mut out = Vec::with_capacity(768);
     out.extend_from_slice(view.method.as_bytes());
     out.push(b'\n');
-    out.extend_from_slice(path(view.path, coverage.rules).as_bytes());
+    path(view.path, coverage.rules, &mut out);
     out.push(b'\n');
-    out.extend_from_slice(query(view.query, coverage.left_out).as_bytes());
+    query(view.query, coverage.left_out, &mut out);
     out.push(b'\n');
-    for name in coverage.signed_headers {
+    for name in coverage.signed_headers.split(';') {
         out.extend_from_slice(name.as_bytes());
         out.push(b':');
         header_values(view, name, &mut out);
         out.push(b'\n');
     }
     out.push(b'\n');
-    out.extend_from_slice(coverage.signed_headers.join(";").as_bytes());
+    out.extend_from_slice(coverage.signed_headers.as_bytes());
     out.push(b'\n');
     out.extend_from_slice(payload.as_bytes());
     out
 }
 
 /// The string that the signing key signs.
-pub(super) fn string_to_sign(amz_date: &str, scope: &str, canonical_sha256: &[u8; 32]) -> String {
+pub(super) fn string_to_sign(amz_date: &str, scope: &str, canonical_sha256: &[u8; 32]) -> Vec<u8> {
     let hash = hex(canonical_sha256);
-    format!("{ALGORITHM}\n{amz_date}\n{scope}\n{hash}")
+    let lines = [
+        ALGORITHM.as_bytes(),
+        amz_date.as_bytes(),
+        scope.as_bytes(),
+        &hash,
+    ];
+    lines.join(&b'\n')
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8; 32]) -> [u8; 64] {
     let digit = |nibble: u8| {
-        char::from(if nibble < 10 {
+        if nibble < 10 {
             b'0' + nibble
         } else {
             b'a' + nibble - 10
-        })
+        }
     };
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    let mut out = [0; 64];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
+    }
+    out
 }
 
 /// The reverse of [`hex`]; upper case is refused, because AWS writes lower case only.
@@ -88,27 +120,15 @@ pub(super) fn encode(value: &[u8]) -> Cow<'_, str> {
     percent_encode(value, VALUE).into()
 }
 
-fn path(raw: &str, rules: Rules) -> String {
-    let resolved: Cow<'_, str> = if rules.normalize_path {
-        Cow::Owned(normalized(raw))
-    } else if raw.is_empty() {
-        Cow::Borrowed("/")
-    } else {
-        Cow::Borrowed(raw)
-    };
-    if rules.double_encode {
-        percent_encode(resolved.as_bytes(), PATH).to_string()
-    } else {
-        let decoded: Cow<'_, [u8]> = percent_decode_str(&resolved).into();
-        percent_encode(&decoded, PATH).to_string()
+fn path(raw: &str, rules: Rules, out: &mut Vec<u8>) {
+    let raw = if raw.is_empty() { "/" } else { raw };
+    if !rules.normalize_path {
+        return segment(raw, rules, out);
     }
-}
-
-/// Resolves `.`, `..` and repeated slashes. A slash at the very end stays.
-fn normalized(path: &str) -> String {
+    // Resolves `.`, `..` and repeated slashes. A slash at the very end stays.
     let mut segments = Vec::new();
-    for segment in path.split('/') {
-        match segment {
+    for part in raw.split('/') {
+        match part {
             "" | "." => {}
             ".." => {
                 segments.pop();
@@ -116,22 +136,27 @@ fn normalized(path: &str) -> String {
             other => segments.push(other),
         }
     }
-    let mut out = String::with_capacity(path.len() + 1);
-    for segment in &segments {
-        out.push('/');
-        out.push_str(segment);
+    for part in &segments {
+        out.push(b'/');
+        segment(part, rules, out);
     }
-    if out.is_empty() || path.ends_with('/') {
-        out.push('/');
+    if segments.is_empty() || raw.ends_with('/') {
+        out.push(b'/');
     }
-    out
+}
+
+fn segment(raw: &str, rules: Rules, out: &mut Vec<u8>) {
+    let once: Cow<'_, [u8]> = match rules.double_encode {
+        true => Cow::Borrowed(raw.as_bytes()),
+        false => percent_decode_str(raw).into(),
+    };
+    for piece in percent_encode(&once, PATH) {
+        out.extend_from_slice(piece.as_bytes());
+    }
 }
 
 /// The parameters, each decoded and encoded afresh, sorted by name, then by value, as encoded.
-fn query(raw: &str, left_out: &[&str]) -> String {
-    if raw.is_empty() {
-        return String::new();
-    }
+fn query(raw: &str, left_out: &[&str], out: &mut Vec<u8>) {
     let mut pairs: Vec<(String, String)> = raw
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -140,16 +165,14 @@ fn query(raw: &str, left_out: &[&str]) -> String {
         .filter(|(name, _)| !left_out.contains(&name.as_str()))
         .collect();
     pairs.sort_unstable();
-    let mut out = String::with_capacity(raw.len() + 16);
-    for (name, value) in &pairs {
-        if !out.is_empty() {
-            out.push('&');
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            out.push(b'&');
         }
-        out.push_str(name);
-        out.push('=');
-        out.push_str(value);
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value.as_bytes());
     }
-    out
 }
 
 fn recoded(raw: &str) -> String {
@@ -188,31 +211,49 @@ fn header_values(view: &RequestView<'_>, name: &str, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    fn path_of(raw: &str, rules: Rules) -> String {
+        let mut out = Vec::new();
+        path(raw, rules, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn query_of(raw: &str, left_out: &[&str]) -> String {
+        let mut out = Vec::new();
+        query(raw, left_out, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn paths_are_resolved_and_encoded_twice_but_for_s3() {
-        let standard = |raw| path(raw, Rules::STANDARD);
+        let standard = |raw| path_of(raw, Rules::STANDARD);
         assert_eq!(standard(""), "/");
         assert_eq!(standard("/a//b/./c/../d/"), "/a/b/d/");
         assert_eq!(standard("/../.."), "/");
         assert_eq!(standard("/a%20b"), "/a%2520b");
-        assert_eq!(path("/a%20b//../c$", Rules::S3), "/a%20b//../c%24");
-        assert_eq!(path("", Rules::S3), "/");
+        assert_eq!(path_of("/a%20b//../c$", Rules::S3), "/a%20b//../c%24");
+        assert_eq!(path_of("", Rules::S3), "/");
     }
 
     #[test]
     fn queries_are_sorted_as_encoded() {
-        assert_eq!(query("b=2&a=%2f&a=+&&c", &[]), "a=%2B&a=%2F&b=2&c=");
-        assert_eq!(query("a-b=1&a=2", &[]), "a=2&a-b=1");
-        assert_eq!(query("a=1&X-Amz-Signature=s", &["X-Amz-Signature"]), "a=1");
-        assert_eq!(query("a=%zz&b=%", &[]), "a=%25zz&b=%25");
+        assert_eq!(query_of("", &[]), "");
+        assert_eq!(query_of("b=2&a=%2f&a=+&&c", &[]), "a=%2B&a=%2F&b=2&c=");
+        assert_eq!(query_of("a-b=1&a=2", &[]), "a=2&a-b=1");
+        assert_eq!(
+            query_of("a=1&X-Amz-Signature=s", &["X-Amz-Signature"]),
+            "a=1"
+        );
+        assert_eq!(query_of("a=%zz&b=%", &[]), "a=%25zz&b=%25");
     }
 
     #[test]
     fn hexadecimal_is_64_lower_case_digits() {
         let bytes: [u8; 32] = std::array::from_fn(|n| n as u8 * 8 + 7);
-        assert_eq!(unhex(&hex(&bytes)), Some(bytes));
-        assert_eq!(unhex(&hex(&bytes).to_uppercase()), None);
-        assert_eq!(unhex(&hex(&[0; 31])), None);
-        assert_eq!(unhex(&hex(&[0; 33])), None);
+        let text = String::from_utf8(hex(&bytes).to_vec()).unwrap();
+        assert_eq!(&text[..8], "070f171f");
+        assert_eq!(unhex(&text), Some(bytes));
+        assert_eq!(unhex(&text.to_uppercase()), None);
+        assert_eq!(unhex(&text[2..]), None);
+        assert_eq!(unhex(&format!("{text}00")), None);
     }
 }

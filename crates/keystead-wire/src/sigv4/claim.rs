@@ -23,6 +23,8 @@ pub struct Claim<'a> {
     pub(super) signed_headers: Cow<'a, str>,
     pub(super) signature: Cow<'a, str>,
     pub(super) signed_at: Timestamp,
+    /// The same moment as it is signed.
+    pub(super) amz_date: Cow<'a, str>,
     pub(super) expires: Option<i64>,
     pub(super) session_token: Option<Zeroizing<String>>,
     pub(super) content_sha256: Option<String>,
@@ -85,6 +87,7 @@ impl<'a> Claim<'a> {
                 signed_headers: signed_headers.into(),
                 signature: signature.into(),
                 signed_at: time::parse_date_header(date).ok_or_else(|| bad_date(date))?,
+                amz_date: time::basic(date),
                 expires: None,
                 session_token: session_token(headers)?,
                 content_sha256: None,
@@ -124,6 +127,7 @@ impl<'a> Claim<'a> {
                 signed_headers,
                 signature,
                 signed_at: time::parse(&date).ok_or_else(|| bad_date(&date))?,
+                amz_date: date,
                 expires: query.expires.as_deref().map(parse_expires).transpose()?,
                 session_token: match query.security_token {
                     Some(token) => Some(Zeroizing::new(token.into_owned())),

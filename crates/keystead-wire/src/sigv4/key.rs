@@ -25,8 +25,8 @@ impl SigningKey {
         Self(key)
     }
 
-    pub(super) fn sign(&self, string_to_sign: &str) -> [u8; 32] {
-        digest::hmac_sha256(&*self.0, string_to_sign.as_bytes())
+    pub(super) fn sign(&self, string_to_sign: &[u8]) -> [u8; 32] {
+        digest::hmac_sha256(&*self.0, string_to_sign)
     }
 }
 

@@ -133,7 +133,7 @@ impl Rules {
 /// [`AuthError::Mismatch`] for a wrong signature or body; [`AuthError::Invalid`] for a payload form
 /// that the service does not take (unsigned, streaming).
 pub fn verify(
-    authorization: &Authorization,
+    authorization: &Authorization<'_>,
     view: &RequestView<'_>,
     key: &SigningKey,
     payload: &[u8; 32],
@@ -142,7 +142,7 @@ pub fn verify(
     let canonical = canonical::request(view, &authorization.coverage(), &payload);
     let to_sign = canonical::string_to_sign(
         authorization.amz_date(),
-        &authorization.scope(),
+        authorization.scope(),
         &digest::sha256(&canonical),
     );
     let expected = key.sign(&to_sign);

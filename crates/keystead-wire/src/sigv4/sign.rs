@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use keystead_crypto::digest;
 use zeroize::Zeroizing;
 
-use super::canonical::{self, Coverage, encode, hex};
+use super::canonical::{self, Coverage, PayloadLine, encode, hex};
 use super::{
-    ALGORITHM, AuthError, RequestView, Rules, SigningKey, TERMINATOR, UNSIGNED_PAYLOAD,
-    X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, time,
+    ALGORITHM, AuthError, RequestView, Rules, SigningKey, TERMINATOR, X_AMZ_CONTENT_SHA256,
+    X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, time,
 };
 
 /// Headers that transports and proxies may change on the way, so that no signer covers them (the
@@ -90,7 +90,7 @@ impl<'a> Signer<'a> {
         let mut added = HeaderMap::new();
         added.insert(X_AMZ_DATE, header_value(&amz_date)?);
         if self.declare_payload {
-            added.insert(X_AMZ_CONTENT_SHA256, header_value(&payload)?);
+            added.insert(X_AMZ_CONTENT_SHA256, header_value(&text(payload))?);
         }
         let token = match &self.credentials.session_token {
             Some(token) => Some(header_value(token)?),
@@ -106,10 +106,15 @@ impl<'a> Signer<'a> {
             ..*view
         };
         let signed_headers = header_names(&view);
-        let (scope, signature) = self.signature(&view, &signed_headers, &[], &payload, &amz_date);
-        let names = signed_headers.join(";");
+        let (scope, signature) = self.signature(
+            &view,
+            &signed_headers,
+            &[],
+            &PayloadLine::Hash(payload),
+            &amz_date,
+        );
         let authorization = format!(
-            "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+            "{ALGORITHM} Credential={}/{scope}, SignedHeaders={signed_headers}, Signature={signature}",
             self.credentials.access_key_id
         );
         added.insert("authorization", header_value(&authorization)?);
@@ -123,8 +128,8 @@ impl<'a> Signer<'a> {
     /// view become part of what is signed.
     pub fn presign(&self, view: &RequestView<'_>, payload: &[u8; 32], expires: i64) -> String {
         let payload = match self.rules.unsigned_payload {
-            true => UNSIGNED_PAYLOAD.to_owned(),
-            false => hex(payload),
+            true => PayloadLine::Unsigned,
+            false => PayloadLine::Hash(hex(payload)),
         };
         let amz_date = time::format(self.time);
         let signed_headers = header_names(view);
@@ -146,7 +151,7 @@ impl<'a> Signer<'a> {
         push("X-Amz-Credential", &credential);
         push("X-Amz-Date", &amz_date);
         push("X-Amz-Expires", &expires.to_string());
-        push("X-Amz-SignedHeaders", &signed_headers.join(";"));
+        push("X-Amz-SignedHeaders", &signed_headers);
         if let Some(token) = &self.credentials.session_token {
             push("X-Amz-Security-Token", token);
         }
@@ -170,9 +175,9 @@ impl<'a> Signer<'a> {
     fn signature(
         &self,
         view: &RequestView<'_>,
-        signed_headers: &[String],
+        signed_headers: &str,
         left_out: &[&str],
-        payload: &str,
+        payload: &PayloadLine,
         amz_date: &str,
     ) -> (String, String) {
         let coverage = Coverage {
@@ -190,23 +195,22 @@ impl<'a> Signer<'a> {
             self.region,
             self.service,
         );
-        (scope, hex(&key.sign(&to_sign)))
+        (scope, text(hex(&key.sign(&to_sign))))
     }
 }
 
 /// Every header of the request that can be signed, and always `host`.
-fn header_names(view: &RequestView<'_>) -> Vec<String> {
-    let mut names: Vec<String> = view
-        .headers
-        .keys()
-        .map(HeaderName::as_str)
-        .filter(|name| !NEVER_SIGNED.contains(name))
-        .map(str::to_owned)
-        .collect();
-    names.push("host".to_owned());
+fn header_names(view: &RequestView<'_>) -> String {
+    let mut names: Vec<&str> = view.headers.keys().map(HeaderName::as_str).collect();
+    names.retain(|name| !NEVER_SIGNED.contains(name));
+    names.push("host");
     names.sort_unstable();
     names.dedup();
-    names
+    names.join(";")
+}
+
+fn text(digits: [u8; 64]) -> String {
+    digits.map(char::from).iter().collect()
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, AuthError> {

@@ -1,5 +1,7 @@
 //! Times as Signature Version 4 writes them: ISO 8601 basic format, UTC, whole seconds.
 
+use std::borrow::Cow;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -55,6 +57,14 @@ pub(super) fn parse_date_header(text: &str) -> Option<Timestamp> {
             .ok()
             .map(|at| at.timestamp())
     })
+}
+
+/// What [`parse_date_header`] reads, in basic format.
+pub(super) fn basic(text: &str) -> Cow<'_, str> {
+    match parse(text) {
+        Some(_) => Cow::Borrowed(text),
+        None => Cow::Owned(parse_date_header(text).map(format).unwrap_or_default()),
+    }
 }
 
 /// Whether a request signed at `signed` is current at `now`. A presigned one lives for `expires`

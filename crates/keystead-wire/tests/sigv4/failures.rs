@@ -53,11 +53,12 @@ fn json(error: &AuthError, code: &str, message: &str) {
 
 #[test]
 fn what_is_well_signed_is_accepted() {
-    let verified = signed()
+    let good = signed();
+    let verified = good
         .verify(at(NOW), "acm", Rules::STANDARD, SECRET)
         .unwrap();
     assert_eq!(
-        verified.signed_headers(),
+        verified.signed_headers().collect::<Vec<_>>(),
         ["content-type", "host", "x-amz-date", "x-amz-target"]
     );
     assert_eq!((verified.date(), verified.service()), ("20150830", "acm"));
@@ -199,7 +200,11 @@ fn headers_that_must_be_signed() {
 
 #[test]
 fn too_old_and_too_new() {
-    let verify = |now: &str| signed().verify(at(now), "acm", Rules::STANDARD, SECRET);
+    let verify = |now: &str| {
+        signed()
+            .verify(at(now), "acm", Rules::STANDARD, SECRET)
+            .map(drop)
+    };
     assert!(verify("2015-08-30T12:41:00Z").is_ok());
     assert!(verify("2015-08-30T12:31:00Z").is_ok());
     json(
@@ -300,11 +305,13 @@ fn unsigned_and_streaming_payloads() {
 
 #[test]
 fn presigned_requests() {
-    let verify =
-        |request: &Request, now: &str| request.verify(at(now), "sts", Rules::STANDARD, SECRET);
+    let verify = |request: &Request, now: &str| {
+        let verified = request.verify(at(now), "sts", Rules::STANDARD, SECRET);
+        verified.map(|verified| verified.session_token().map(str::to_owned))
+    };
     let good = presigned("sts", 900);
-    let verified = verify(&good, "2015-08-30T12:51:00Z").unwrap();
-    assert_eq!(verified.session_token(), Some("token"));
+    let token = verify(&good, "2015-08-30T12:51:00Z").unwrap();
+    assert_eq!(token.as_deref(), Some("token"));
     assert_eq!(Claim::read(&good.view()).unwrap().service(), Some("sts"));
     let expired = verify(&good, "2015-08-30T12:51:01Z").unwrap_err();
     assert!(

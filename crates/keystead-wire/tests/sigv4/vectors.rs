@@ -99,9 +99,8 @@ fn the_suite_is_complete() {
 #[test]
 fn every_published_header_signature_verifies() {
     for case in cases() {
-        let verified = case
-            .signed()
-            .verify(case.time, &case.service, case.rules, SECRET);
+        let signed = case.signed();
+        let verified = signed.verify(case.time, &case.service, case.rules, SECRET);
         let verified = verified.unwrap_or_else(|error| panic!("{}: {error}", case.name));
         assert_eq!(
             verified.session_token(),
