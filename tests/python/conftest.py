@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import uuid
 
 import pytest
 
@@ -41,6 +42,17 @@ def acm(server):
 @pytest.fixture(scope="session")
 def sts(server):
     return server.client("sts")
+
+
+@pytest.fixture(scope="session")
+def iam(server):
+    return server.client("iam")
+
+
+@pytest.fixture
+def name():
+    """A name that nobody else has: tests share the server."""
+    return f"T{uuid.uuid4().hex[:16]}"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use crate::Env;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
+use crate::iam::last_used::LastUses;
 use crate::nodes::Deliveries;
 use crate::pca::Issuers;
 use crate::system_ca::SystemCa;
@@ -39,6 +40,7 @@ pub struct App {
     pub(crate) issuers: Issuers,
     pub(crate) cursors: CursorKey,
     pub(crate) known_credentials: Mutex<KnownCredentials>,
+    pub(crate) last_uses: LastUses,
 }
 
 /// How the parts are opened.
@@ -85,8 +87,10 @@ impl From<Error> for OpenError {
 
 impl App {
     /// Opens everything; at the first start makes the root key, the account and its root access key.
-    /// Also answers that key, for the client file.
-    pub async fn open(options: AppOptions) -> Result<(Arc<Self>, RootCredential), OpenError> {
+    /// Also answers that key, for the client file, while it may be used.
+    pub async fn open(
+        options: AppOptions,
+    ) -> Result<(Arc<Self>, Option<RootCredential>), OpenError> {
         let mut how = StoreOptions::new(&options.data_dir).accept_rollback(options.accept_rollback);
         if let Some(path) = &options.root_key {
             how = how.root_key_file(path);
@@ -124,14 +128,18 @@ impl App {
             system_ca,
             issuers: Issuers::default(),
             known_credentials: Mutex::default(),
+            last_uses: LastUses::default(),
         };
         Ok((Arc::new(app), root))
     }
 }
 
 impl App {
-    /// Ends what writes: syncs the journal, and closes the store.
+    /// Ends what writes: writes down what was only remembered, syncs the journal, and closes the store.
     pub async fn close(&self) {
+        if let Err(error) = self.last_uses.write_down(&self.store).await {
+            tracing::warn!(%error, "when access keys were last used was not written down");
+        }
         if let Err(error) = self.journal.close().await {
             tracing::error!(%error, "the audit journal did not close well; its last events may be missing on disk");
         }

@@ -45,9 +45,11 @@ pub struct RootCredential {
 
 /// What was settled at the first start.
 #[derive(Serialize, Deserialize)]
-struct Installation {
-    account: AccountId,
-    root_access_key_id: String,
+pub(crate) struct Installation {
+    /// The account that it was made for.
+    pub(crate) account: AccountId,
+    /// The id of the account's first access key, the root user's.
+    pub(crate) root_access_key_id: String,
     /// When; not known of installations made by early versions.
     #[serde(default)]
     created: Option<Timestamp>,
@@ -154,7 +156,8 @@ impl RootCredential {
     }
 }
 
-/// Reads whose store this is; at the first start settles it, in one commit.
+/// Reads whose store this is; at the first start settles it, in one commit. Without a root credential
+/// where the first one was deleted or made inactive, as it should be once there are other administrators.
 ///
 /// Refuses when `account` is given and is not the store's.
 pub(crate) async fn establish(
@@ -162,7 +165,7 @@ pub(crate) async fn establish(
     account: Option<AccountId>,
     chosen: Option<RootCredential>,
     now: Timestamp,
-) -> Result<(AccountId, RootCredential)> {
+) -> Result<(AccountId, Option<RootCredential>)> {
     if let Some(found) = store.get::<Installation>(INSTALLATION, ROOT).await? {
         let there = found.value.account;
         if let Some(wanted) = account.filter(|wanted| *wanted != there) {
@@ -174,23 +177,14 @@ pub(crate) async fn establish(
             ));
         }
         let id = found.value.root_access_key_id;
-        let key = store
-            .get::<AccessKey>(ACCESS_KEYS, &id)
-            .await?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Internal,
-                    format!("the root access key {id} is missing from the store"),
-                )
-            })?;
-        let secret_access_key = String::clone(&key.value.secret).into();
-        return Ok((
-            there,
-            RootCredential {
+        let key = store.get::<AccessKey>(ACCESS_KEYS, &id).await?;
+        let root = key
+            .filter(|key| key.value.active)
+            .map(|key| RootCredential {
                 access_key_id: id,
-                secret_access_key,
-            },
-        ));
+                secret_access_key: key.value.secret(),
+            });
+        return Ok((there, root));
     }
     let account = match account {
         Some(account) => account,
@@ -222,15 +216,26 @@ pub(crate) async fn establish(
         access_key_id: id,
         secret_access_key: key.secret(),
     };
-    Ok((account, root))
+    Ok((account, Some(root)))
 }
 
-/// When the account of the call was made; long ago, where that is not known.
-pub(crate) async fn installed(ctx: &Ctx) -> Result<Timestamp> {
+impl Installation {
+    /// When it was made; long ago, where that is not known.
+    pub(crate) fn created(&self) -> Timestamp {
+        self.created.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// Whose store this is.
+pub(crate) async fn installation(ctx: &Ctx) -> Result<Installation> {
     let store = &ctx.app.store;
     let found = store.get::<Installation>(INSTALLATION, ROOT).await?;
-    let created = found.and_then(|found| found.value.created);
-    Ok(created.unwrap_or(Timestamp::UNIX_EPOCH))
+    found.map(|found| found.value).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            "the record of the installation is missing from the store",
+        )
+    })
 }
 
 /// Credentials that were used of late.

@@ -1,30 +1,13 @@
 //! Fresh identifiers.
 
 use keystead_core::iam::id;
-use keystead_core::{Error, ErrorKind, Result};
+use keystead_core::{Error, ErrorKind, Result, uuid_v4};
 
 /// A random UUID, version 4 (RFC 9562 section 5.4), in lower case.
 pub(crate) fn uuid() -> Result<String> {
-    let mut bytes: [u8; 16] = keystead_crypto::random::bytes()
+    let bytes = keystead_crypto::random::bytes()
         .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
-    *version = (*version & 0x0f) | 0x40;
-    *variant = (*variant & 0x3f) | 0x80;
-    let hex = |range: &[u8]| {
-        range
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    let [a, b, c, d, e, f, g, h, i, j, tail @ ..] = &bytes;
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        hex(&[*a, *b, *c, *d]),
-        hex(&[*e, *f]),
-        hex(&[*g, *h]),
-        hex(&[*i, *j]),
-        hex(tail)
-    ))
+    Ok(uuid_v4(u128::from_be_bytes(bytes)))
 }
 
 /// A random unique id of IAM, for instance `AIDA...`.

@@ -22,7 +22,6 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use zeroize::Zeroizing;
 
 use crate::Failure;
 use crate::exports::ClientFile;
@@ -73,11 +72,7 @@ impl Client {
             host: host.trim_matches(['[', ']']).to_owned(),
             authority: authority.to_owned(),
             region: file.region.clone(),
-            credentials: Credentials {
-                access_key_id: file.access_key_id.clone(),
-                secret_access_key: Zeroizing::new(file.secret_access_key.clone()),
-                session_token: None,
-            },
+            credentials: file.credentials()?,
         })
     }
 

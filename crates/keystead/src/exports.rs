@@ -9,7 +9,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use keystead_wire::sigv4::Credentials;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::{Failure, config};
 
@@ -33,10 +35,10 @@ pub(crate) struct Args {
 pub(crate) struct ClientFile {
     /// The URL of every service.
     pub(crate) endpoint: String,
-    /// The root access key's id.
-    pub(crate) access_key_id: String,
+    /// The root access key's id; `None` where that key was deleted or made inactive.
+    pub(crate) access_key_id: Option<String>,
     /// The root access key's secret.
-    pub(crate) secret_access_key: String,
+    pub(crate) secret_access_key: Option<String>,
     /// The region to use where none is said.
     pub(crate) region: String,
     /// The CA that signed the server's TLS certificate, where TLS is on.
@@ -88,16 +90,44 @@ impl ClientFile {
 
     /// The environment variables for the AWS tools.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = vec![
-            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
-            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
-            ("AWS_SECRET_ACCESS_KEY", self.secret_access_key.clone()),
-            ("AWS_DEFAULT_REGION", self.region.clone()),
+        let bundle = self.ca_bundle.as_ref();
+        let variables = [
+            ("AWS_ENDPOINT_URL", Some(self.endpoint.clone())),
+            (ACCESS_KEY_ID, self.access_key_id.clone()),
+            (SECRET_ACCESS_KEY, self.secret_access_key.clone()),
+            ("AWS_DEFAULT_REGION", Some(self.region.clone())),
+            (
+                "AWS_CA_BUNDLE",
+                bundle.map(|bundle| bundle.display().to_string()),
+            ),
         ];
-        if let Some(bundle) = &self.ca_bundle {
-            variables.push(("AWS_CA_BUNDLE", bundle.display().to_string()));
+        let set = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        set.collect()
+    }
+
+    /// What to sign with: the root access key, or where that is out of use, what the environment has for
+    /// the AWS tools.
+    pub(crate) fn credentials(&self) -> Result<Credentials, Failure> {
+        if let (Some(id), Some(secret)) = (&self.access_key_id, &self.secret_access_key) {
+            return Ok(Credentials {
+                access_key_id: id.clone(),
+                secret_access_key: Zeroizing::new(secret.clone()),
+                session_token: None,
+            });
         }
-        variables
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (variable(ACCESS_KEY_ID), variable(SECRET_ACCESS_KEY)) {
+            (Some(access_key_id), Some(secret)) => Ok(Credentials {
+                access_key_id,
+                secret_access_key: Zeroizing::new(secret),
+                session_token: variable("AWS_SESSION_TOKEN").map(Zeroizing::new),
+            }),
+            _ => Err(Failure(format!(
+                "the root access key was deleted or made inactive: set {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY} to those of another administrator"
+            ))),
+        }
     }
 }
 
@@ -126,6 +156,12 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 const FILE_NAME: &str = "client.json";
+
+/// Where the AWS tools take the id of their access key from.
+const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+
+/// Where the AWS tools take its secret from.
+const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
 #[cfg(test)]
 mod tests {

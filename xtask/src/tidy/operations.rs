@@ -64,14 +64,20 @@ fn calls(text: &str, operation: &str) -> bool {
         || text.contains(&format!(" {} ", words(operation, '-')))
 }
 
-/// `GetCallerIdentity` as `get_caller_identity` or `get-caller-identity`.
+/// `GetCallerIdentity` as `get_caller_identity` or `get-caller-identity`; capitals in a row are one word,
+/// but for the last before a small letter (`ListOpenIDConnectProviders`: `list_open_id_connect_providers`).
 fn words(operation: &str, separator: char) -> String {
     let mut text = String::new();
-    for letter in operation.chars() {
-        if letter.is_ascii_uppercase() && !text.is_empty() {
+    let mut before = None;
+    let mut letters = operation.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let after_small = before.is_some_and(|before: char| !before.is_ascii_uppercase());
+        let before_small = letters.peek().is_some_and(char::is_ascii_lowercase);
+        if letter.is_ascii_uppercase() && before.is_some() && (after_small || before_small) {
             text.push(separator);
         }
         text.push(letter.to_ascii_lowercase());
+        before = Some(letter);
     }
     text
 }
@@ -118,6 +124,10 @@ mod tests {
     #[test]
     fn names_are_split_as_clients_split_them() {
         assert_eq!(words("GetCallerIdentity", '_'), "get_caller_identity");
+        assert_eq!(
+            words("AddClientIDToOpenIDConnectProvider", '_'),
+            "add_client_id_to_open_id_connect_provider"
+        );
         assert!(calls("x = sts.get_caller_identity()", "GetCallerIdentity"));
         assert!(calls(
             "aws sts get-caller-identity --output json",

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "keystead-core",
             "keystead-crypto",
+            "keystead-policy",
             "keystead-wire",
             "keystead-store",
         ],

@@ -148,6 +148,8 @@ pub(crate) struct Account {
     pub(crate) policies: usize,
     /// How many versions they have together.
     pub(crate) policy_versions: usize,
+    /// The ids of the root user's access keys, the oldest first.
+    pub(crate) root_keys: Vec<String>,
 }
 
 macro_rules! markers {
@@ -181,8 +183,8 @@ pub(crate) trait Resource: Versioned + Clone + Sync {
         iam::fold(name)
     }
 
-    /// The refusal where there is none of this name.
-    fn missing(name: &str) -> Error;
+    /// The refusal where there is none of this name in the account.
+    fn missing(account: &AccountId, name: &str) -> Error;
 
     /// The refusal to make another one of this name.
     fn taken(name: &str) -> Error;
@@ -191,7 +193,7 @@ pub(crate) trait Resource: Versioned + Clone + Sync {
     fn path(&self) -> &str;
 
     /// Its tags.
-    fn tags(&mut self) -> &mut Tags;
+    fn tags_mut(&mut self) -> &mut Tags;
 }
 
 /// A record that policies are attached to.
@@ -224,7 +226,7 @@ macro_rules! identities {
             const COLLECTION: Collection = Collection($collection);
             const COUNTED: Counted = $counted;
 
-            fn missing(name: &str) -> Error {
+            fn missing(_: &AccountId, name: &str) -> Error {
                 Self::KIND.missing(name)
             }
 
@@ -236,7 +238,7 @@ macro_rules! identities {
                 &self.entity.path
             }
 
-            fn tags(&mut self) -> &mut Tags {
+            fn tags_mut(&mut self) -> &mut Tags {
                 &mut self.entity.tags
             }
         })*
@@ -253,7 +255,7 @@ impl Resource for InstanceProfile {
     const COLLECTION: Collection = Collection("iam.instance-profile");
     const COUNTED: Counted = Counted::InstanceProfiles;
 
-    fn missing(name: &str) -> Error {
+    fn missing(_: &AccountId, name: &str) -> Error {
         Error::new(
             ErrorKind::NotFound,
             format!("Instance Profile {name} cannot be found."),
@@ -271,7 +273,7 @@ impl Resource for InstanceProfile {
         &self.path
     }
 
-    fn tags(&mut self) -> &mut Tags {
+    fn tags_mut(&mut self) -> &mut Tags {
         &mut self.tags
     }
 }
@@ -286,11 +288,8 @@ impl Resource for OidcProvider {
         name.to_owned()
     }
 
-    fn missing(name: &str) -> Error {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("OpenIDConnect Provider with url {name} cannot be found."),
-        )
+    fn missing(account: &AccountId, name: &str) -> Error {
+        iam::oidc::missing(&iam::oidc::arn(account, name))
     }
 
     fn taken(name: &str) -> Error {
@@ -304,7 +303,7 @@ impl Resource for OidcProvider {
         "/"
     }
 
-    fn tags(&mut self) -> &mut Tags {
+    fn tags_mut(&mut self) -> &mut Tags {
         &mut self.tags
     }
 }
@@ -354,6 +353,11 @@ pub(crate) fn policy_key(arn: &str) -> Option<String> {
     is_policy.then(|| format!("{}/{}", arn.account, iam::fold(name)))
 }
 
+/// The key of [`MEMBERS`] for a user in the group of this id.
+pub(crate) fn member_key(account: &AccountId, group_id: &str, user: &str) -> String {
+    format!("{account}/{group_id}/{}", iam::fold(user))
+}
+
 /// The record key of the `R` with this name.
 pub(crate) fn key<R: Resource>(account: &AccountId, name: &str) -> String {
     format!("{account}/{}", R::folded(name))
@@ -371,7 +375,7 @@ pub(crate) async fn find<R: Resource>(
 /// The `R` with this name in the caller's account; refuses with [`ErrorKind::NotFound`].
 pub(crate) async fn load<R: Resource>(ctx: &Ctx, name: &str) -> Result<Stored<R>> {
     let found = find(&ctx.app.store, ctx.account(), name).await?;
-    found.ok_or_else(|| R::missing(name))
+    found.ok_or_else(|| R::missing(ctx.account(), name))
 }
 
 /// The group of this id, which a user's record names; `None` where it is gone.

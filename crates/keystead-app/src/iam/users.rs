@@ -1,14 +1,17 @@
 //! Users.
 
 use keystead_core::Result;
-use keystead_core::iam::{Kind, tags};
+use keystead_core::iam::{self, Kind, tags};
+use keystead_store::{Batch, Expect};
 use keystead_wire::iam as wire;
 
 use super::account::root_user;
+use super::identity::{make, removable, rename};
 use super::list::Listing;
-use super::record::{Entity, User, create, load};
+use super::record::{Entity, MEMBERS, User, delete, load, member_key, retrying};
 use super::shown::{self, Detail};
 use crate::Ctx;
+use crate::credentials::{ACCESS_KEYS, AccessKey};
 use crate::ctx::PrincipalKind;
 
 /// `iam:CreateUser`.
@@ -18,13 +21,12 @@ pub(crate) async fn create_user(
 ) -> Result<wire::CreateUserResponse> {
     let mut entity = Entity::new(ctx, Kind::User, input.user_name, input.path)?;
     tags::add(&mut entity.tags, shown::pairs(input.tags))?;
-    entity.boundary = input.permissions_boundary;
     let user = User {
         entity,
         groups: Vec::new(),
         access_keys: Vec::new(),
     };
-    create(ctx, &user.entity.name, &user, |_| {}).await?;
+    let user = make(ctx, user, input.permissions_boundary, |_| {}).await?;
     Ok(wire::CreateUserResponse {
         user: Some(shown::user(ctx, user, Detail::Full)),
     })
@@ -65,4 +67,58 @@ pub(crate) async fn list_users(
         users: page.items,
         marker: page.marker,
     })
+}
+
+/// `iam:UpdateUser`: what hangs on the user goes with it.
+pub(crate) async fn update_user(
+    ctx: &Ctx,
+    input: wire::UpdateUserRequest,
+) -> Result<wire::UpdateUserResponse> {
+    let input = &input;
+    let keys = retrying(|| update(ctx, input)).await?;
+    ctx.app.forget_credentials(&keys);
+    Ok(wire::UpdateUserResponse)
+}
+
+/// Answers the ids of its access keys, whose principal is another one now.
+async fn update(ctx: &Ctx, input: &wire::UpdateUserRequest) -> Result<Vec<String>> {
+    let store = &ctx.app.store;
+    let found = load::<User>(ctx, &input.user_name).await?;
+    let mut batch = Batch::new();
+    let (name, path) = (input.new_user_name.as_deref(), input.new_path.as_deref());
+    let user = rename(ctx, &mut batch, &found, name, path).await?;
+    let (before, after) = (&found.value.entity.name, &user.entity.name);
+    for group in &user.groups {
+        let key = |name| member_key(ctx.account(), group, name);
+        batch.delete(MEMBERS, key(before), Expect::Any);
+        batch.put(MEMBERS, key(after), &(), Expect::Any);
+    }
+    for id in &user.access_keys {
+        // Stored even if only the path is new, so that every server hears that the principal changed.
+        if let Some(mut key) = store.get::<AccessKey>(ACCESS_KEYS, id).await? {
+            key.value.user = Some(after.clone());
+            let expect = Expect::Version(key.version);
+            batch.put(ACCESS_KEYS, id.as_str(), &key.value, expect);
+        }
+    }
+    store.commit(batch).await?;
+    Ok(user.access_keys)
+}
+
+/// `iam:DeleteUser`.
+pub(crate) async fn delete_user(
+    ctx: &Ctx,
+    input: wire::DeleteUserRequest,
+) -> Result<wire::DeleteUserResponse> {
+    delete(ctx, &input.user_name, |user: &User, batch| {
+        if !user.access_keys.is_empty() {
+            return Err(iam::in_use("delete access keys"));
+        }
+        if !user.groups.is_empty() {
+            return Err(iam::in_use("remove users from group"));
+        }
+        removable(ctx, batch, user)
+    })
+    .await?;
+    Ok(wire::DeleteUserResponse)
 }

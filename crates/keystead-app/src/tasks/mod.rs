@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::App;
+use crate::iam::last_used;
 
 /// A queue with its reconciler.
 #[derive(Clone, Copy)]
@@ -91,13 +92,14 @@ impl Running {
     }
 }
 
-/// Starts a loop for every queue.
+/// Starts a loop for every queue, and what is done by the clock.
 pub fn start(app: &Arc<App>) -> Running {
     let stop = watch::Sender::new(false);
     let mut loops = JoinSet::new();
     for task in all() {
         loops.spawn(Worker::new(app, task, stop.subscribe()).run());
     }
+    loops.spawn(last_used::keep(Arc::clone(app), stop.subscribe()));
     Running { stop, loops }
 }
 

@@ -4,6 +4,7 @@
 //! CreateUser), so whatever is looked up by name is looked up by [`fold`].
 
 pub mod id;
+pub mod oidc;
 pub mod quota;
 pub mod tags;
 

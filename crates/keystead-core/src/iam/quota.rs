@@ -79,14 +79,6 @@ quotas! {
     TAGS = "TagsPerResource", 50;
 }
 
-/// The length of a policy that counts: "IAM does not count white space" (IAM user guide, quotas).
-pub fn counted_length(document: &str) -> usize {
-    document
-        .chars()
-        .filter(|letter| !letter.is_whitespace())
-        .count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,10 +92,5 @@ mod tests {
             refused.message,
             "Cannot exceed quota for AccessKeysPerUser: 2"
         );
-    }
-
-    #[test]
-    fn white_space_is_not_counted() {
-        assert_eq!(counted_length("{ \"a\":\n\t1 }"), 7);
     }
 }

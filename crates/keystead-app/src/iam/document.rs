@@ -1,0 +1,15 @@
+//! Policy documents: checked before they are kept.
+
+use keystead_core::iam::quota::Quota;
+use keystead_core::{Error, ErrorKind, Result};
+use keystead_policy::{Kind, Policy};
+
+/// Refuses what is no policy of this kind, and what is longer than the quota; "IAM doesn't count white
+/// space when calculating the size" (IAM user guide, quotas).
+///
+/// The refusal has AWS's text alone, which clients compare: where the fault is, they are not told.
+pub(super) fn check(document: &str, kind: Kind, quota: Quota) -> Result<Policy> {
+    quota.admits(keystead_policy::size(document))?;
+    Policy::parse(document, kind)
+        .map_err(|malformed| Error::new(ErrorKind::InvalidPolicy, malformed.message))
+}
