@@ -87,6 +87,17 @@ impl ArnPattern {
         }
     }
 
+    /// Whether every ARN that the pattern stands for is of one account.
+    pub(crate) fn names_account(&self) -> bool {
+        match self {
+            Self::Parts(parts) => parts
+                .get(4)
+                .is_some_and(|account| account.is_fixed() && !account.matches("", &Context::new())),
+            Self::Whole(_) => false,
+            Self::Nothing => true,
+        }
+    }
+
     /// The condition keys whose values the pattern takes in.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         let patterns: &[Pattern] = match self {

@@ -119,6 +119,22 @@ const OPERATORS: &[(&str, Family, bool)] = &[
     ("Null", Family::Null, false),
 ];
 
+/// The keys that tell who calls or from where, so that fixed values for them leave the world out (Amazon S3 user
+/// guide, "The meaning of 'public'"; `kms:CallerAccount` does the same for keys).
+const NARROWING: &[&str] = &[
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalOrgID",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceIp",
+    "aws:SourceOwner",
+    "aws:SourceVpc",
+    "aws:SourceVpce",
+    "aws:userid",
+    "kms:CallerAccount",
+];
+
 impl Operator {
     /// Reads `ForAnyValue:StringLikeIfExists` and its like; nothing for other text.
     pub(crate) fn parse(name: &str) -> Option<Self> {
@@ -190,6 +206,29 @@ impl Condition {
             (Set::Any, _) => filled.any(satisfies),
             (Set::Plain, true) => values.iter().all(satisfies),
             (Set::Plain, false) => values.iter().any(satisfies),
+        }
+    }
+
+    /// Whether the condition leaves the world out: it asks for fixed values of a key that tells callers apart, and the
+    /// key must be there.
+    pub(crate) fn narrows(&self) -> bool {
+        let Operator {
+            negated,
+            if_exists,
+            set,
+            ..
+        } = self.kind;
+        let telling = NARROWING
+            .iter()
+            .any(|key| key.eq_ignore_ascii_case(&self.key));
+        if negated || if_exists || set == Set::All || !telling {
+            return false;
+        }
+        match &self.test {
+            Test::Texts(texts) => texts.iter().all(Pattern::is_fixed),
+            Test::Arns(arns) => arns.iter().all(ArnPattern::names_account),
+            Test::Networks(networks) => networks.iter().all(|network| network.is_narrow()),
+            _ => false,
         }
     }
 

@@ -1,6 +1,15 @@
 //! The IAM policy language: documents are parsed once into [`Policy`], and [`decide`] answers who may do what and why.
 //!
 //! Pure: no I/O, nothing that waits, no clock. Whoever asks brings the time along in the [`Context`].
+//!
+//! # Why our own
+//!
+//! The crate `iam-rs` (0.8.0) reads and evaluates the same language. We tried it on the tables under `tests/cases`: of the 426
+//! cases that its model can put, it decides 341 as AWS documents. It knows neither accounts nor permissions boundaries
+//! nor session policies, a session does not match its role, a variable without a value becomes the empty text (so that
+//! more matches, not less), a `*` in a tag's value is a wildcard, conditions take no variables, and a federated principal
+//! matches by its beginning. It keeps texts and compares them anew for each decision: 29 us for 50 statements, where
+//! this crate takes under one (`cargo bench -p keystead-policy`).
 
 #![cfg_attr(
     test,

@@ -68,6 +68,11 @@ impl Pattern {
         self.shape.matches(text, context, false)
     }
 
+    /// Whether the pattern stands for one text only, the same in every request.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(self.shape, Shape::Exact(_))
+    }
+
     /// The condition keys whose values the pattern takes in.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         let parts: &[Part] = match &self.shape {

@@ -112,14 +112,16 @@ impl Policy {
         self.keys.iter().map(AsRef::as_ref)
     }
 
-    /// Whether a statement allows something to everyone without any condition: what `BlockPublicPolicy` refuses.
+    /// Whether a statement allows something to everyone, and no condition narrows everyone down: what
+    /// `BlockPublicPolicy` of Secrets Manager refuses.
     pub fn is_public(&self) -> bool {
         self.statements.iter().any(|statement| {
             let everyone = statement
                 .principals
                 .as_ref()
                 .is_some_and(Principals::is_everyone);
-            statement.effect == Effect::Allow && everyone && statement.conditions.is_empty()
+            let narrowed = statement.conditions.iter().any(Condition::narrows);
+            statement.effect == Effect::Allow && everyone && !narrowed
         })
     }
 

@@ -42,7 +42,7 @@ impl Principal {
     /// is everyone or nothing: "You cannot use a wildcard to match part of a principal name or ARN."
     pub(crate) fn parse(kind: &str, text: &str) -> Option<Self> {
         match kind {
-            _ if text == "*" && kind != "CanonicalUser" => Some(Self::Everyone),
+            "AWS" if text == "*" => Some(Self::Everyone),
             _ if text.is_empty() || text.contains(['*', '?']) => None,
             "AWS" => Self::parse_aws(text),
             "Service" => Some(Self::Service(text.into())),
@@ -190,6 +190,9 @@ mod tests {
             assert!(Principal::parse("AWS", text).is_none(), "{text}");
         }
         assert!(Principal::parse("Group", "x").is_none());
-        assert!(Principal::parse("Service", "ecs.*").is_none());
+        // Everyone stands under AWS alone: under Service it would let users in who are no service.
+        for text in ["*", "ecs.*"] {
+            assert!(Principal::parse("Service", text).is_none(), "{text}");
+        }
     }
 }

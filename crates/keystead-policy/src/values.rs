@@ -156,6 +156,12 @@ impl Network {
         Some(Self { address, bits })
     }
 
+    /// Whether the range is one that an organization may have: at least 8 bits of IPv4, 32 of IPv6 (Amazon S3 user
+    /// guide, "The meaning of 'public'").
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.bits >= if self.address.is_ipv4() { 8 } else { 32 }
+    }
+
     /// Whether the address lies in the range. Addresses of the other family never do.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let (ours, theirs, width) = match (self.address, address) {

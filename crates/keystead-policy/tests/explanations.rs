@@ -254,11 +254,11 @@ fn quotas_count_without_white_space() {
 }
 
 #[test]
-fn a_policy_is_public_when_everyone_is_allowed_without_condition() {
-    let public = |text: &str| Policy::parse(text, Kind::Resource).unwrap().is_public();
+fn a_policy_is_public_when_no_condition_narrows_everyone() {
+    let public = |text: &str| Policy::parse(text, Kind::Resource).expect(text).is_public();
     let with = |principal: &str, effect: &str, condition: &str| {
         format!(
-            r#"{{"Statement":{{"Effect":"{effect}","Principal":{principal},"Action":"kms:*","Resource":"*"{condition}}}}}"#
+            r#"{{"Statement":{{"Effect":"{effect}","Principal":{principal},"Action":"kms:*","Resource":"*","Condition":{{{condition}}}}}}}"#
         )
     };
     assert!(public(&with(r#""*""#, "Allow", "")));
@@ -269,6 +269,24 @@ fn a_policy_is_public_when_everyone_is_allowed_without_condition() {
     )));
     assert!(!public(&with(r#""*""#, "Deny", "")));
     assert!(!public(&with(r#"{"AWS":"111122223333"}"#, "Allow", "")));
-    let vpc = r#","Condition":{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#;
-    assert!(!public(&with(r#""*""#, "Allow", vpc)));
+    for narrow in [
+        r#""StringEquals":{"aws:SourceVpc":"vpc-1"}"#,
+        r#""StringLike":{"AWS:principalorgid":["o-1","o-2"]}"#,
+        r#""ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}"#,
+        r#""IpAddress":{"aws:SourceIp":["10.0.0.0/8","2001:db8::/32"]}"#,
+        r#""Bool":{"aws:SecureTransport":"true"},"StringEquals":{"kms:CallerAccount":"111122223333"}"#,
+    ] {
+        assert!(!public(&with(r#""*""#, "Allow", narrow)), "{narrow}");
+    }
+    for wide in [
+        r#""Bool":{"aws:SecureTransport":"true"}"#,
+        r#""StringNotEquals":{"aws:SourceVpc":"vpc-1"}"#,
+        r#""StringEqualsIfExists":{"aws:SourceVpc":"vpc-1"}"#,
+        r#""ForAllValues:StringEquals":{"aws:SourceVpc":"vpc-1"}"#,
+        r#""StringLike":{"aws:PrincipalOrgID":"o-*"}"#,
+        r#""ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/admin"}"#,
+        r#""IpAddress":{"aws:SourceIp":["192.0.2.0/24","0.0.0.0/1"]}"#,
+    ] {
+        assert!(public(&with(r#""*""#, "Allow", wide)), "{wide}");
+    }
 }
