@@ -217,6 +217,20 @@ pub struct OperationDef {
     pub result_wrapper: Option<&'static str>,
     /// Whether AWS takes it without a signature.
     pub unsigned: bool,
+    /// What IAM calls it.
+    pub access: AccessDef,
+}
+
+/// What IAM calls an operation (AWS, "Service Authorization Reference"; `models/access.toml`).
+#[derive(Debug)]
+pub struct AccessDef {
+    /// The action, for instance `acm-pca:IssueCertificate`; `None` where no permission is needed.
+    pub action: Option<&'static str>,
+    /// The type of the resource that it is decided on; `*` where there is none.
+    pub resource: &'static str,
+    /// The condition keys of the service that the request sets, each with the members of the request that its
+    /// values come from (nested ones with dots).
+    pub keys: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// An error that a model declares.

@@ -3,6 +3,7 @@
 //! The same models always give the same bytes, so `--check` can prove in continuous integration that
 //! what is committed is what the models say.
 
+mod access;
 mod coverage;
 mod model;
 mod names;
@@ -16,6 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::{Outcome, shell};
+use access::Access;
 use model::Model;
 use rust::Service;
 use served::Served;
@@ -60,6 +62,7 @@ pub(crate) fn run(check: bool) -> Outcome {
 /// Every generated file with its content, by its path from the root.
 fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
     let served = Served::load()?;
+    let access = Access::load()?;
     let mut services = Vec::new();
     for service in &served.service {
         let mut model = Model::load(&service.model)?;
@@ -74,6 +77,7 @@ fn generate() -> Outcome<BTreeMap<PathBuf, String>> {
             served: service,
             model,
             by_hand: &served.pattern,
+            access: &access,
         };
         files.insert(format!("{}.rs", service.module), emitted.file()?);
     }

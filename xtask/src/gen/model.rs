@@ -36,6 +36,13 @@ pub(crate) struct Metadata {
     pub(crate) xml_namespace: Option<String>,
 }
 
+impl Metadata {
+    /// The service's name in a SigV4 scope and in IAM actions.
+    pub(crate) fn signing_name(&self) -> &str {
+        self.signing_name.as_ref().unwrap_or(&self.endpoint_prefix)
+    }
+}
+
 /// An operation.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Operation {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::Outcome;
+use crate::r#gen::access::Access;
 use crate::r#gen::model::{Model, Operation, Shape, Target};
 use crate::r#gen::names::{pascal, screaming, snake};
 use crate::r#gen::served::{HandTranslated, ServedService};
@@ -17,6 +18,7 @@ const IMPORTS: [(&str, &[&str], &str); 5] = [
         "crate::schema",
         &[
             "ErrorDef",
+            "AccessDef",
             "OperationDef",
             "Protocol",
             "Schema",
@@ -44,6 +46,7 @@ pub(crate) struct Service<'a> {
     pub(crate) served: &'a ServedService,
     pub(crate) model: &'a Model,
     pub(crate) by_hand: &'a [HandTranslated],
+    pub(crate) access: &'a Access,
 }
 
 impl Service<'_> {
@@ -140,7 +143,7 @@ impl Service<'_> {
 
     fn service_table(&self, operations: &[(&str, &Operation)], out: &mut String) -> Outcome {
         let meta = &self.model.metadata;
-        let signing_name = meta.signing_name.as_ref().unwrap_or(&meta.endpoint_prefix);
+        let signing_name = meta.signing_name();
         let errors: Vec<_> = self
             .model
             .shapes
@@ -186,7 +189,10 @@ impl Service<'_> {
             .iter()
             .any(|(_, operation)| !operation.errors.is_empty());
         let error = if with_errors { "error," } else { "" };
-        writeln!(out, "use super::{{OperationDef, SERVICE, {error} schema}};")?;
+        writeln!(
+            out,
+            "use super::{{AccessDef, OperationDef, SERVICE, {error} schema}};"
+        )?;
         for (name, operation) in operations {
             self.operation_def(name, operation, out)?;
         }
@@ -228,11 +234,15 @@ impl Service<'_> {
             .iter()
             .map(|name| format!("&error::{name},"))
             .collect();
+        let access =
+            self.access
+                .expression(&self.served.model, self.model.metadata.signing_name(), name)?;
         write!(
             out,
             "\npub(crate) static {}: OperationDef = OperationDef {{
                 service: &SERVICE, name: {name:?}, input: &schema::{}, output: &schema::{},
-                has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {} }};\n",
+                has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {},
+                access: {access} }};\n",
             screaming(name),
             shape(&operation.input, "Request"),
             shape(&operation.output, "Response"),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::schema::{ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
+use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
 use crate::value::{Blob, Sensitive, Value};
 
@@ -234,7 +234,7 @@ pub(crate) mod error {
 pub(crate) mod operation {
     //! The table's entries.
 
-    use super::{OperationDef, SERVICE, error, schema};
+    use super::{AccessDef, OperationDef, SERVICE, error, schema};
 
     pub(crate) static ADD_TAGS_TO_CERTIFICATE: OperationDef = OperationDef {
         service: &SERVICE,
@@ -254,6 +254,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:AddTagsToCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_CERTIFICATE: OperationDef = OperationDef {
@@ -273,6 +278,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:DeleteCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static DESCRIBE_CERTIFICATE: OperationDef = OperationDef {
@@ -288,6 +298,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:DescribeCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static EXPORT_CERTIFICATE: OperationDef = OperationDef {
@@ -305,6 +320,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ExportCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_ACCOUNT_CONFIGURATION: OperationDef = OperationDef {
@@ -319,6 +339,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:GetAccountConfiguration"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_CERTIFICATE: OperationDef = OperationDef {
@@ -335,6 +360,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:GetCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static IMPORT_CERTIFICATE: OperationDef = OperationDef {
@@ -356,6 +386,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ImportCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_CERTIFICATES: OperationDef = OperationDef {
@@ -367,6 +402,11 @@ pub(crate) mod operation {
         errors: &[&error::INVALID_ARGS_EXCEPTION, &error::VALIDATION_EXCEPTION],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ListCertificates"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_TAGS_FOR_CERTIFICATE: OperationDef = OperationDef {
@@ -382,6 +422,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ListTagsForCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_TAGS_FOR_RESOURCE: OperationDef = OperationDef {
@@ -396,6 +441,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ListTagsForResource"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static PUT_ACCOUNT_CONFIGURATION: OperationDef = OperationDef {
@@ -412,6 +462,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:PutAccountConfiguration"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static REMOVE_TAGS_FROM_CERTIFICATE: OperationDef = OperationDef {
@@ -431,6 +486,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:RemoveTagsFromCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static RENEW_CERTIFICATE: OperationDef = OperationDef {
@@ -447,6 +507,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:RenewCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static REQUEST_CERTIFICATE: OperationDef = OperationDef {
@@ -466,6 +531,24 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:RequestCertificate"),
+            resource: "certificate",
+            keys: &[
+                ("acm:CertificateAuthority", &["CertificateAuthorityArn"]),
+                (
+                    "acm:CertificateTransparencyLogging",
+                    &["Options.CertificateTransparencyLoggingPreference"],
+                ),
+                (
+                    "acm:DomainNames",
+                    &["DomainName", "SubjectAlternativeNames"],
+                ),
+                ("acm:Export", &["Options.Export"]),
+                ("acm:KeyAlgorithm", &["KeyAlgorithm"]),
+                ("acm:ValidationMethod", &["ValidationMethod"]),
+            ],
+        },
     };
 
     pub(crate) static RESEND_VALIDATION_EMAIL: OperationDef = OperationDef {
@@ -483,6 +566,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:ResendValidationEmail"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_RESOURCE: OperationDef = OperationDef {
@@ -498,6 +586,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:TagResource"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_RESOURCE: OperationDef = OperationDef {
@@ -512,6 +605,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:UntagResource"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_CERTIFICATE_OPTIONS: OperationDef = OperationDef {
@@ -530,6 +628,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm:UpdateCertificateOptions"),
+            resource: "certificate",
+            keys: &[],
+        },
     };
 }
 

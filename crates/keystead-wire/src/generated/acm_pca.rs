@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::schema::{ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
+use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
 use crate::value::{Blob, Value};
 
@@ -228,7 +228,7 @@ pub(crate) mod error {
 pub(crate) mod operation {
     //! The table's entries.
 
-    use super::{OperationDef, SERVICE, error, schema};
+    use super::{AccessDef, OperationDef, SERVICE, error, schema};
 
     pub(crate) static CREATE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
         service: &SERVICE,
@@ -244,6 +244,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:CreateCertificateAuthority"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_PERMISSION: OperationDef = OperationDef {
@@ -262,6 +267,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:CreatePermission"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -278,6 +288,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:DeleteCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_PERMISSION: OperationDef = OperationDef {
@@ -294,6 +309,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:DeletePermission"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_POLICY: OperationDef = OperationDef {
@@ -312,6 +332,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:DeletePolicy"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -326,6 +351,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:DescribeCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_CERTIFICATE: OperationDef = OperationDef {
@@ -343,6 +373,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:GetCertificate"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_CERTIFICATE_AUTHORITY_CERTIFICATE: OperationDef = OperationDef {
@@ -358,6 +393,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:GetCertificateAuthorityCertificate"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_CERTIFICATE_AUTHORITY_CSR: OperationDef = OperationDef {
@@ -375,6 +415,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:GetCertificateAuthorityCsr"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_POLICY: OperationDef = OperationDef {
@@ -391,6 +436,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:GetPolicy"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static IMPORT_CERTIFICATE_AUTHORITY_CERTIFICATE: OperationDef = OperationDef {
@@ -412,6 +462,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:ImportCertificateAuthorityCertificate"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static ISSUE_CERTIFICATE: OperationDef = OperationDef {
@@ -430,6 +485,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:IssueCertificate"),
+            resource: "certificate-authority",
+            keys: &[("acm-pca:TemplateArn", &["TemplateArn"])],
+        },
     };
 
     pub(crate) static LIST_CERTIFICATE_AUTHORITIES: OperationDef = OperationDef {
@@ -441,6 +501,11 @@ pub(crate) mod operation {
         errors: &[&error::INVALID_NEXT_TOKEN_EXCEPTION],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:ListCertificateAuthorities"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_PERMISSIONS: OperationDef = OperationDef {
@@ -458,6 +523,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:ListPermissions"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_TAGS: OperationDef = OperationDef {
@@ -474,6 +544,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:ListTags"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static PUT_POLICY: OperationDef = OperationDef {
@@ -493,6 +568,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:PutPolicy"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static RESTORE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -508,6 +588,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:RestoreCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static REVOKE_CERTIFICATE: OperationDef = OperationDef {
@@ -529,6 +614,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:RevokeCertificate"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -546,6 +636,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:TagCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -562,6 +657,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:UntagCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -580,6 +680,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("acm-pca:UpdateCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
     };
 }
 

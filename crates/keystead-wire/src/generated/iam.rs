@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::schema::{ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
+use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
 use crate::value::{Sensitive, Value};
 
@@ -581,7 +581,7 @@ pub(crate) mod error {
 pub(crate) mod operation {
     //! The table's entries.
 
-    use super::{OperationDef, SERVICE, error, schema};
+    use super::{AccessDef, OperationDef, SERVICE, error, schema};
 
     pub(crate) static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
         service: &SERVICE,
@@ -598,6 +598,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AddClientIDToOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static ADD_ROLE_TO_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -615,6 +620,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AddRoleToInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static ADD_USER_TO_GROUP: OperationDef = OperationDef {
@@ -630,6 +640,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AddUserToGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_ACCESS_KEY: OperationDef = OperationDef {
@@ -645,6 +660,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateAccessKeyResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateAccessKey"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_ACCOUNT_ALIAS: OperationDef = OperationDef {
@@ -661,6 +681,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateAccountAlias"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_GROUP: OperationDef = OperationDef {
@@ -677,6 +702,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateGroupResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -694,6 +724,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateInstanceProfileResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -712,6 +747,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateOpenIDConnectProviderResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static CREATE_ROLE: OperationDef = OperationDef {
@@ -730,6 +770,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateRole"),
+            resource: "role",
+            keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
+        },
     };
 
     pub(crate) static CREATE_SERVICE_LINKED_ROLE: OperationDef = OperationDef {
@@ -746,6 +791,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateServiceLinkedRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateServiceLinkedRole"),
+            resource: "role",
+            keys: &[("iam:AWSServiceName", &["AWSServiceName"])],
+        },
     };
 
     pub(crate) static CREATE_USER: OperationDef = OperationDef {
@@ -764,6 +814,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("CreateUserResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreateUser"),
+            resource: "user",
+            keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
+        },
     };
 
     pub(crate) static DELETE_ACCESS_KEY: OperationDef = OperationDef {
@@ -779,6 +834,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteAccessKey"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_ACCOUNT_ALIAS: OperationDef = OperationDef {
@@ -795,6 +855,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteAccountAlias"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_GROUP: OperationDef = OperationDef {
@@ -811,6 +876,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -827,6 +897,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -842,6 +917,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_ROLE: OperationDef = OperationDef {
@@ -860,6 +940,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_ROLE_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -875,6 +960,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteRolePermissionsBoundary"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_SERVICE_LINKED_ROLE: OperationDef = OperationDef {
@@ -890,6 +980,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("DeleteServiceLinkedRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteServiceLinkedRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_USER: OperationDef = OperationDef {
@@ -907,6 +1002,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteUser"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static DELETE_USER_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -921,6 +1021,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteUserPermissionsBoundary"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_ACCESS_KEY_LAST_USED: OperationDef = OperationDef {
@@ -932,6 +1037,11 @@ pub(crate) mod operation {
         errors: &[],
         result_wrapper: Some("GetAccessKeyLastUsedResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetAccessKeyLastUsed"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_ACCOUNT_SUMMARY: OperationDef = OperationDef {
@@ -943,6 +1053,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("GetAccountSummaryResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetAccountSummary"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_GROUP: OperationDef = OperationDef {
@@ -957,6 +1072,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetGroupResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -971,6 +1091,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetInstanceProfileResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -986,6 +1111,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetOpenIDConnectProviderResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_ROLE: OperationDef = OperationDef {
@@ -1000,6 +1130,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_SERVICE_LINKED_ROLE_DELETION_STATUS: OperationDef = OperationDef {
@@ -1015,6 +1150,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetServiceLinkedRoleDeletionStatusResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetServiceLinkedRoleDeletionStatus"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static GET_USER: OperationDef = OperationDef {
@@ -1029,6 +1169,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("GetUserResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetUser"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_ACCESS_KEYS: OperationDef = OperationDef {
@@ -1043,6 +1188,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListAccessKeysResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListAccessKeys"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_ACCOUNT_ALIASES: OperationDef = OperationDef {
@@ -1054,6 +1204,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListAccountAliasesResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListAccountAliases"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_GROUPS: OperationDef = OperationDef {
@@ -1065,6 +1220,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListGroupsResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListGroups"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_GROUPS_FOR_USER: OperationDef = OperationDef {
@@ -1079,6 +1239,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListGroupsForUserResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListGroupsForUser"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_INSTANCE_PROFILE_TAGS: OperationDef = OperationDef {
@@ -1093,6 +1258,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListInstanceProfileTagsResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListInstanceProfileTags"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_INSTANCE_PROFILES: OperationDef = OperationDef {
@@ -1104,6 +1274,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListInstanceProfilesResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListInstanceProfiles"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_INSTANCE_PROFILES_FOR_ROLE: OperationDef = OperationDef {
@@ -1118,6 +1293,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListInstanceProfilesForRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListInstanceProfilesForRole"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS: OperationDef = OperationDef {
@@ -1133,6 +1313,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListOpenIDConnectProviderTagsResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListOpenIDConnectProviderTags"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_OPEN_ID_CONNECT_PROVIDERS: OperationDef = OperationDef {
@@ -1144,6 +1329,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListOpenIDConnectProvidersResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListOpenIDConnectProviders"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_ROLE_TAGS: OperationDef = OperationDef {
@@ -1158,6 +1348,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListRoleTagsResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListRoleTags"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_ROLES: OperationDef = OperationDef {
@@ -1169,6 +1364,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListRolesResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListRoles"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_USER_TAGS: OperationDef = OperationDef {
@@ -1183,6 +1383,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("ListUserTagsResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListUserTags"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_USERS: OperationDef = OperationDef {
@@ -1194,6 +1399,11 @@ pub(crate) mod operation {
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListUsersResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListUsers"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static PUT_ROLE_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -1211,6 +1421,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:PutRolePermissionsBoundary"),
+            resource: "role",
+            keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
+        },
     };
 
     pub(crate) static PUT_USER_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -1227,6 +1442,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:PutUserPermissionsBoundary"),
+            resource: "user",
+            keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
+        },
     };
 
     pub(crate) static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -1243,6 +1463,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:RemoveClientIDFromOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static REMOVE_ROLE_FROM_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -1259,6 +1484,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:RemoveRoleFromInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static REMOVE_USER_FROM_GROUP: OperationDef = OperationDef {
@@ -1274,6 +1504,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:RemoveUserFromGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -1291,6 +1526,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:TagInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -1308,6 +1548,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:TagOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_ROLE: OperationDef = OperationDef {
@@ -1325,6 +1570,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:TagRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static TAG_USER: OperationDef = OperationDef {
@@ -1342,6 +1592,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:TagUser"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -1358,6 +1613,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UntagInstanceProfile"),
+            resource: "instance-profile",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -1374,6 +1634,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UntagOpenIDConnectProvider"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_ROLE: OperationDef = OperationDef {
@@ -1389,6 +1654,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UntagRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static UNTAG_USER: OperationDef = OperationDef {
@@ -1404,6 +1674,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UntagUser"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_ACCESS_KEY: OperationDef = OperationDef {
@@ -1420,6 +1695,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateAccessKey"),
+            resource: "user",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_ASSUME_ROLE_POLICY: OperationDef = OperationDef {
@@ -1437,6 +1717,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateAssumeRolePolicy"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_GROUP: OperationDef = OperationDef {
@@ -1453,6 +1738,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateGroup"),
+            resource: "group",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT: OperationDef = OperationDef {
@@ -1469,6 +1759,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateOpenIDConnectProviderThumbprint"),
+            resource: "oidc-provider",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_ROLE: OperationDef = OperationDef {
@@ -1484,6 +1779,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("UpdateRoleResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateRole"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_ROLE_DESCRIPTION: OperationDef = OperationDef {
@@ -1499,6 +1799,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: Some("UpdateRoleDescriptionResult"),
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateRoleDescription"),
+            resource: "role",
+            keys: &[],
+        },
     };
 
     pub(crate) static UPDATE_USER: OperationDef = OperationDef {
@@ -1517,6 +1822,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UpdateUser"),
+            resource: "user",
+            keys: &[],
+        },
     };
 }
 

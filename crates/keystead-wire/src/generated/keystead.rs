@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::schema::{ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
+use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
 use crate::value::{Blob, Value};
 
@@ -88,7 +88,7 @@ pub(crate) mod error {
 pub(crate) mod operation {
     //! The table's entries.
 
-    use super::{OperationDef, SERVICE, error, schema};
+    use super::{AccessDef, OperationDef, SERVICE, error, schema};
 
     pub(crate) static DEREGISTER_NODE: OperationDef = OperationDef {
         service: &SERVICE,
@@ -104,6 +104,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:DeregisterNode"),
+            resource: "node",
+            keys: &[],
+        },
     };
 
     pub(crate) static DESCRIBE_NODE: OperationDef = OperationDef {
@@ -120,6 +125,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:DescribeNode"),
+            resource: "node",
+            keys: &[],
+        },
     };
 
     pub(crate) static LIST_NODES: OperationDef = OperationDef {
@@ -134,6 +144,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:ListNodes"),
+            resource: "*",
+            keys: &[],
+        },
     };
 
     pub(crate) static REGISTER_NODE: OperationDef = OperationDef {
@@ -152,6 +167,11 @@ pub(crate) mod operation {
         ],
         result_wrapper: None,
         unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:RegisterNode"),
+            resource: "node",
+            keys: &[],
+        },
     };
 }
 

@@ -1,7 +1,7 @@
 //! awsQuery: the cases of `smithy-aws-protocol-tests/model/awsQuery` (Smithy, Apache-2.0).
 
 use keystead_wire::query::{self, Form};
-use keystead_wire::schema::{Kind, Member, OperationDef, Range, Schema};
+use keystead_wire::schema::{AccessDef, Kind, Member, OperationDef, Range, Schema};
 use keystead_wire::{ErrorAnswer, Value, sts};
 
 use crate::support::*;
@@ -91,6 +91,11 @@ static OPERATION: OperationDef = OperationDef {
     errors: &[],
     result_wrapper: Some("TryResult"),
     unsigned: false,
+    access: AccessDef {
+        action: None,
+        resource: "*",
+        keys: &[],
+    },
 };
 
 fn input<const N: usize>(given: [(&str, Value); N]) -> Value {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::Request;
 use keystead_wire::query::{self, Form};
-use keystead_wire::schema::{Kind, Member, OperationDef, Schema};
+use keystead_wire::schema::{AccessDef, Kind, Member, OperationDef, Schema};
 use keystead_wire::validate::validate;
 use keystead_wire::{Blob, Sensitive, Value, cbor, identify, json, services, sts};
 use proptest::collection::vec;
@@ -24,6 +24,11 @@ static OPERATION: OperationDef = OperationDef {
     errors: &[],
     result_wrapper: Some("TryResult"),
     unsigned: false,
+    access: AccessDef {
+        action: None,
+        resource: "*",
+        keys: &[],
+    },
 };
 
 /// A scalar of this schema; `chars` is an expression for the characters that texts may have.
