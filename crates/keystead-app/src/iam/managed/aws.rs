@@ -1,0 +1,130 @@
+//! The policies that come from AWS and concern what Keystead serves, written by us to what AWS documents
+//! of each ("AWS managed policies" in the guides of the services). Nobody can change them.
+//!
+//! Names, paths, unique ids, dates and version numbers are AWS's, so that what compares them finds what
+//! it knows; of the versions only the one in force is here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use jiff::Timestamp;
+use keystead_policy::{Kind, Policy};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A policy of AWS.
+#[derive(Debug)]
+pub(crate) struct AwsPolicy {
+    /// The name.
+    pub(crate) name: String,
+    /// The ARN.
+    pub(crate) arn: String,
+    /// The path.
+    pub(crate) path: String,
+    /// The unique id.
+    pub(crate) id: String,
+    /// What it is for.
+    pub(crate) description: String,
+    /// The number of the version in force.
+    pub(crate) version: u32,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// When the version in force was.
+    pub(crate) updated: Timestamp,
+    /// The document.
+    pub(crate) document: String,
+    /// The same, compiled.
+    pub(crate) compiled: Arc<Policy>,
+}
+
+/// The policy with this ARN.
+pub(crate) fn find(arn: &str) -> Option<&'static AwsPolicy> {
+    let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?;
+    let name = name.rsplit('/').next()?;
+    ALL.get(name).filter(|policy| policy.arn == arn)
+}
+
+/// All of them, by name.
+pub(crate) fn all() -> impl Iterator<Item = &'static AwsPolicy> {
+    ALL.values()
+}
+
+/// A file of the folder `aws`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct File {
+    policy_id: String,
+    path: String,
+    description: String,
+    default_version: u32,
+    create_date: Timestamp,
+    update_date: Timestamp,
+    document: Box<RawValue>,
+}
+
+static ALL: LazyLock<BTreeMap<&str, AwsPolicy>> = LazyLock::new(|| {
+    let files = FILES.iter();
+    // A test reads every file, so none is lost here.
+    let read = files.filter_map(|(name, text)| Some((*name, read(name, text).ok()?)));
+    read.collect()
+});
+
+fn read(name: &str, text: &str) -> Result<AwsPolicy, String> {
+    let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let document = file.document.get();
+    let compiled = Policy::parse(document, Kind::Identity).map_err(|fault| fault.to_string())?;
+    Ok(AwsPolicy {
+        name: name.to_owned(),
+        arn: format!("arn:aws:iam::aws:policy{}{name}", file.path),
+        path: file.path,
+        id: file.policy_id,
+        description: file.description,
+        version: file.default_version,
+        created: file.create_date,
+        updated: file.update_date,
+        document: document.to_owned(),
+        compiled: Arc::new(compiled),
+    })
+}
+
+macro_rules! files {
+    ($($name:literal,)*) => {
+        const FILES: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("aws/", $name, ".json"))),)*
+        ];
+    };
+}
+
+files! {
+    "AdministratorAccess",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_policy_found_by_its_arn() {
+        for (name, text) in FILES {
+            let policy = read(name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(
+                find(&policy.arn).map(|found| &found.name),
+                Some(&policy.name)
+            );
+            assert!(
+                policy.path.starts_with('/') && policy.path.ends_with('/'),
+                "{name}"
+            );
+            assert!(policy.id.starts_with("ANPA"), "{name}: {}", policy.id);
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/iam/managed/aws");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), FILES.len());
+    }
+
+    #[test]
+    fn a_policy_is_found_under_its_own_path_alone() {
+        assert!(find("arn:aws:iam::aws:policy/AdministratorAccess").is_some());
+        assert!(find("arn:aws:iam::aws:policy/x/AdministratorAccess").is_none());
+        assert!(find("arn:aws:iam::123456789012:policy/AdministratorAccess").is_none());
+    }
+}
