@@ -33,6 +33,7 @@ fuzz_target!(|text: &str| {
     let _ = size(text);
     for kind in [Kind::Identity, Kind::Resource, Kind::Trust] {
         if let Ok(policy) = Policy::parse(text, kind) {
+            let _ = policy.is_public();
             let source = Source {
                 label: "fuzzed".to_owned(),
                 policy: Arc::new(policy),

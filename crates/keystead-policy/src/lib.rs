@@ -8,8 +8,8 @@
 //! cases that its model can put, it decides 341 as AWS documents. It knows neither accounts nor permissions boundaries
 //! nor session policies, a session does not match its role, a variable without a value becomes the empty text (so that
 //! more matches, not less), a `*` in a tag's value is a wildcard, conditions take no variables, and a federated principal
-//! matches by its beginning. It keeps texts and compares them anew for each decision: 29 us for 50 statements, where
-//! this crate takes under one (`cargo bench -p keystead-policy`).
+//! matches by its beginning. It keeps texts and compares them anew for each decision: 31 to 35 us for the 50 statements
+//! of `benches/decide.rs`, without the two conditions that it cannot put, where this crate takes under one.
 
 #![cfg_attr(
     test,
