@@ -7,6 +7,7 @@
 //! - [`digest`] and [`random`]: hashes, HMAC, constant-time comparison, randomness.
 //! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
 //! - [`x509`]: certificates and requests, written, read and verified; PEM.
+//! - [`jws`]: signatures of web tokens, verified.
 //! - [`KeyRing`]: private keys, made, sealed, used.
 
 #![cfg_attr(
@@ -23,6 +24,7 @@
 mod der;
 pub mod digest;
 mod error;
+pub mod jws;
 mod keyring;
 pub mod random;
 pub mod seal;

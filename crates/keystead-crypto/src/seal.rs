@@ -26,9 +26,11 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{CryptoError, random};
 
 mod root;
+mod token;
 mod xaes;
 
 pub use root::RootKey;
+pub use token::TokenSealer;
 
 /// First byte of every envelope.
 const FORMAT: u8 = 1;
