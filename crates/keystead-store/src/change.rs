@@ -4,10 +4,12 @@
 //! behind is told so and reads everything again; nothing is ever left out in silence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use crate::Version;
+use crate::{Collection, Version};
 
 /// Commits that a consumer may be behind before it is told to read again: a second of a busy
 /// store (`benches/store.rs`), at some 100 bytes each.
@@ -31,6 +33,60 @@ pub enum FeedEvent {
     Change(Change),
     /// The consumer was too slow: this many commits were left out. Read again what you follow.
     Lagged(u64),
+}
+
+/// Tells of commits, once they can be read: the feed, and who only counts.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    feed: broadcast::Sender<Commit>,
+    counters: Arc<Counters>,
+}
+
+/// Who counts the changes of which collections.
+pub(crate) type Counters = RwLock<Vec<(&'static [Collection], Arc<AtomicU64>)>>;
+
+impl Publisher {
+    pub(crate) fn new() -> Self {
+        Self {
+            feed: broadcast::Sender::new(FEED_DEPTH),
+            counters: Arc::default(),
+        }
+    }
+
+    /// What follows it: they end with it.
+    pub(crate) fn followers(&self) -> (broadcast::WeakSender<Commit>, Arc<Counters>) {
+        (self.feed.downgrade(), Arc::clone(&self.counters))
+    }
+
+    /// Tells of the changes of some commits.
+    pub(crate) fn publish(&self, changes: &[Change]) {
+        for (collections, count) in self.counters.read().iter() {
+            let counted =
+                |change: &Change| collections.iter().any(|one| change.collection == one.0);
+            if changes.iter().any(counted) {
+                count.fetch_add(1, Ordering::Release);
+            }
+        }
+        if self.feed.receiver_count() == 0 {
+            return;
+        }
+        for commit in changes.chunk_by(|one, next| one.version == next.version) {
+            // An error only says that nobody follows any more.
+            let _ = self.feed.send(commit.into());
+        }
+    }
+}
+
+/// Grows whenever a record of some collections may have changed, before the commit that changed it is
+/// answered: what was read while it stood still is what is stored. See [`crate::Store::count_changes`].
+#[derive(Clone, Debug)]
+pub struct ChangeCount(pub(crate) Arc<AtomicU64>);
+
+impl ChangeCount {
+    /// Where it stands now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Changes from the moment of [`crate::Store::watch`] on, in the order of the commits. A change is

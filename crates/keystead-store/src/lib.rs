@@ -59,7 +59,7 @@ mod record;
 mod store;
 
 pub use batch::{Batch, Expect};
-pub use change::{Change, ChangeFeed, FeedEvent};
+pub use change::{Change, ChangeCount, ChangeFeed, FeedEvent};
 pub use error::{OpenError, StoreError};
 pub use open::StoreOptions;
 pub use queue::Lease;

@@ -6,9 +6,8 @@ use std::{fs, io};
 
 use keystead_crypto::CryptoError;
 use keystead_crypto::seal::{DataKey, RootKey, Sealer};
-use tokio::sync::broadcast;
 
-use crate::change::FEED_DEPTH;
+use crate::change::Publisher;
 use crate::dir::DataDir;
 use crate::engine::sqlite::{Opening, Sqlite};
 use crate::store::Inner;
@@ -73,15 +72,16 @@ fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
     let opened = opening.finish(first_key.as_deref(), seen.0)?;
 
     let sealer = Arc::new(sealer);
-    let feed = broadcast::Sender::new(FEED_DEPTH);
-    let follow = feed.downgrade();
-    let engine = Sqlite::start(opened, Arc::clone(&sealer), feed)
+    let publisher = Publisher::new();
+    let (feed, counters) = publisher.followers();
+    let engine = Sqlite::start(opened, Arc::clone(&sealer), publisher)
         .map_err(|error| OpenError::Unavailable(error.to_string()))?;
     Ok(Inner {
         engine: Box::new(engine),
         sealer,
         root_key,
-        feed: follow,
+        feed,
+        counters,
         accept_rollback: options.accept_rollback,
         rolled_back,
         _dir: dir,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,7 @@ use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
 use crate::batch::LeaseToken;
-use crate::change::Commit;
+use crate::change::{ChangeCount, Commit, Counters};
 use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
 use crate::queue::{self, MAX_TAKE};
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) root_key: RootKey,
     /// The writer's; once it ended, so did the feed.
     pub(crate) feed: broadcast::WeakSender<Commit>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) accept_rollback: bool,
     pub(crate) rolled_back: Option<(Version, Version)>,
     /// Held, not read.
@@ -159,6 +161,14 @@ impl Store {
             feed.unwrap_or_else(|| broadcast::Sender::new(1))
                 .subscribe(),
         )
+    }
+
+    /// Counts the changes of these collections from now on, by whichever server: for who keeps what it
+    /// read, and has to know whether it still holds.
+    pub fn count_changes(&self, of: &'static [Collection]) -> ChangeCount {
+        let count = Arc::new(AtomicU64::new(0));
+        self.inner.counters.write().push((of, Arc::clone(&count)));
+        ChangeCount(count)
     }
 
     /// Takes items that are due, the earliest first, for `lease` long. An item whose lease ended is

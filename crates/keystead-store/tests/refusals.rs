@@ -75,7 +75,7 @@ impl World {
     /// Changes the file behind the store's back.
     fn tamper(&self, sql: &str) {
         let connection = Connection::open(self.file("store.db")).unwrap();
-        connection.execute(sql, []).unwrap();
+        connection.execute_batch(sql).unwrap();
     }
 
     /// Names and contents of what is in the directory, without what only a running server needs.
@@ -274,6 +274,21 @@ async fn a_log_without_its_file_is_not_thrown_away() {
     fs::write(world.file("store.db"), file).unwrap();
     let store = world.open().await.unwrap();
     assert!(store.get::<Lamp>(LAMPS, "a").await.unwrap().is_some());
+}
+
+/// The first format kept a list of changes, whose last one was the newest commit.
+#[tokio::test]
+async fn versions_go_on_in_a_store_of_the_first_format() {
+    let world = World::with_lamps().await;
+    let before = world.open().await.unwrap().version();
+    world.tamper(&format!(
+        "CREATE TABLE change (version INTEGER, ordinal INTEGER, place TEXT, key TEXT);
+         INSERT INTO change VALUES ({}, 0, 'a', 'b'), ({}, 0, 'a', 'b');
+         DROP TABLE head; DELETE FROM schema_version WHERE version > 1",
+        before.0 - 1,
+        before.0
+    ));
+    assert_eq!(world.open().await.unwrap().version(), before);
 }
 
 #[tokio::test]

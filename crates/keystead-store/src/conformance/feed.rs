@@ -81,6 +81,23 @@ pub(super) async fn a_slow_follower_is_told(world: &World<'_>) -> Result<(), Fai
     )
 }
 
+pub(super) async fn changes_are_counted_before_they_are_answered(
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let store = world.open().await?;
+    let count = store.count_changes(&[LAMPS]);
+    let mut before = count.get();
+    for n in 1..4 {
+        put(&store, "a", n, Expect::Any).await?;
+        ensure(count.get() > before, "a change was not counted")?;
+        before = count.get();
+    }
+    let mut batch = Batch::new();
+    batch.enqueue("elsewhere", "a", jiff::Timestamp::UNIX_EPOCH, &());
+    store.commit(batch).await?;
+    same(count.get(), before, "after a change of something else")
+}
+
 pub(super) async fn the_end_is_told(world: &World<'_>) -> Result<(), Failure> {
     let store = world.open().await?;
     let mut feed = store.watch();

@@ -66,6 +66,7 @@ cases! {
     records::a_closed_store_says_so,
     queue::items_are_taken_when_due_and_in_order,
     queue::a_lease_ends_by_itself,
+    queue::what_waits_can_be_looked_at,
     queue::an_item_is_taken_by_one,
     queue::outcome_and_settling_are_one,
     queue::a_lost_lease_stores_nothing,
@@ -76,6 +77,7 @@ cases! {
     queue::payloads_come_back,
     feed::changes_are_told_in_the_order_of_commits,
     feed::a_slow_follower_is_told,
+    feed::changes_are_counted_before_they_are_answered,
     feed::the_end_is_told,
 }
 

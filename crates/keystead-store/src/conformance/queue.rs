@@ -94,6 +94,28 @@ pub(super) async fn a_lease_ends_by_itself(world: &World<'_>) -> Result<(), Fail
     same(store.next_due(WORK).await?, None, "finished")
 }
 
+pub(super) async fn what_waits_can_be_looked_at(world: &World<'_>) -> Result<(), Failure> {
+    let store = world.open().await?;
+    let queued = async || -> Result<_, Failure> {
+        let found = store.queued::<Lamp>(WORK, "a").await?;
+        Ok(found.map(|item| (item.key, item.version, item.value)))
+    };
+    ensure(queued().await?.is_none(), "nothing was put there")?;
+    let mut batch = Batch::new();
+    batch.enqueue(WORK, "a", at(10)?, &lamp(7));
+    let version = store.commit(batch).await?;
+    let there = Some(("a".to_owned(), version, lamp(7)));
+    same(queued().await?, there.clone(), "before it is due")?;
+    let lease = take_one(&store, 20).await?;
+    same(queued().await?, there, "under a lease")?;
+    let elsewhere = store.queued::<Lamp>("test-other", "a").await?;
+    ensure(elsewhere.is_none(), "another queue")?;
+    let mut batch = Batch::new();
+    batch.finish(&lease);
+    store.commit(batch).await?;
+    ensure(queued().await?.is_none(), "it was finished")
+}
+
 pub(super) async fn an_item_is_taken_by_one(world: &World<'_>) -> Result<(), Failure> {
     const ITEMS: usize = 40;
     let store = world.open().await?;

@@ -32,7 +32,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keystead_crypto::seal::Sealer;
-use tokio::sync::broadcast;
 
 use self::connection::Shared;
 use self::readers::Readers;
@@ -40,7 +39,7 @@ use self::writer::Writer;
 use super::{Engine, Row, Take, Taken};
 use crate::StoreError;
 use crate::batch::Step;
-use crate::change::Commit;
+use crate::change::Publisher;
 
 pub(crate) use self::schema::{Opened, Opening};
 
@@ -57,12 +56,12 @@ impl Sqlite {
     pub(crate) fn start(
         opened: Opened,
         sealer: Arc<Sealer>,
-        feed: broadcast::Sender<Commit>,
+        publisher: Publisher,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared::new(opened.version));
         let readers = Readers::open(&opened.path)?;
         let path = opened.path.clone();
-        let writer = Writer::start(opened, sealer, feed, Arc::clone(&shared))?;
+        let writer = Writer::start(opened, sealer, publisher, Arc::clone(&shared))?;
         Ok(Self {
             path,
             shared,

@@ -6,14 +6,14 @@ use std::thread::{self, JoinHandle};
 
 use keystead_crypto::seal::Sealer;
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::checkpoint::Checkpointer;
 use super::connection::{Shared, failure};
 use super::schema::Opened;
 use super::{apply, due};
 use crate::batch::{MAX_BATCH, Step};
-use crate::change::Commit;
+use crate::change::Publisher;
 use crate::engine::{Take, Taken};
 use crate::{Change, StoreError};
 
@@ -65,7 +65,7 @@ impl Writer {
     pub(super) fn start(
         opened: Opened,
         sealer: Arc<Sealer>,
-        feed: broadcast::Sender<Commit>,
+        publisher: Publisher,
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
         let (tasks, waiting) = mpsc::channel();
@@ -74,7 +74,7 @@ impl Writer {
             connection: opened.connection,
             version: opened.version,
             sealer,
-            feed,
+            publisher,
             shared,
         };
         let thread = thread::Builder::new()
@@ -144,7 +144,7 @@ impl Drop for Writer {
 struct WriterThread {
     connection: Connection,
     sealer: Arc<Sealer>,
-    feed: broadcast::Sender<Commit>,
+    publisher: Publisher,
     shared: Arc<Shared>,
     checkpointer: Checkpointer,
     /// The newest durable commit.
@@ -267,13 +267,7 @@ impl WriterThread {
     /// Makes the commits visible as the newest, and tells who follows.
     fn publish(&self, changes: &[Change]) {
         self.shared.set_version(self.version);
-        if self.feed.receiver_count() == 0 {
-            return;
-        }
-        for commit in changes.chunk_by(|one, next| one.version == next.version) {
-            // An error only says that nobody follows any more.
-            let _ = self.feed.send(commit.into());
-        }
+        self.publisher.publish(changes);
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
