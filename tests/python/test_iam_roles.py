@@ -131,6 +131,7 @@ def test_an_instance_profile_holds_one_role(iam, name):
     found = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
     assert [role["RoleName"] for role in found["Roles"]] == [name]
     of_role = iam.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"]
+    assert found.pop("Tags") == []
     assert of_role == [found] == iam.list_instance_profiles(PathPrefix="/p/")["InstanceProfiles"]
     text = "Cannot delete entity, must remove roles from instance profile first."
     assert refused("DeleteConflict", iam.delete_role, RoleName=name) == text
@@ -187,3 +188,9 @@ def test_a_service_linked_role_that_cannot_be(iam, name):
     refused("InvalidInput", iam.create_service_linked_role, AWSServiceName="nobody.amazonaws.com")
     make(iam, name)
     refused("NoSuchEntity", iam.delete_service_linked_role, RoleName=name)
+
+
+def test_names_lie_in_the_partition_of_the_call(server, iam, name):
+    make(iam, name)
+    china = server.client("iam", region="cn-north-1")
+    assert china.get_role(RoleName=name)["Role"]["Arn"] == f"arn:aws-cn:iam::{ACCOUNT}:role/{name}"

@@ -379,4 +379,25 @@ mod tests {
             assert!(RootCredential::chosen(id.into(), secret.into()).is_err());
         }
     }
+
+    #[tokio::test]
+    async fn a_root_key_of_before_there_were_users_is_still_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = keystead_store::StoreOptions::new(dir.path());
+        let store = Store::open(options).await.unwrap();
+        let old = RootKey {
+            principal_account: AccountId::parse(DEFAULT_ACCOUNT).unwrap(),
+            principal_arn: format!("arn:aws:iam::{DEFAULT_ACCOUNT}:root"),
+            user_id: DEFAULT_ACCOUNT.into(),
+            secret: Zeroizing::new("hush".into()),
+        };
+        let mut batch = Batch::new();
+        batch.put(ACCESS_KEYS, "OLD", &old, Expect::Absent);
+        store.commit(batch).await.unwrap();
+        let found = store.get::<AccessKey>(ACCESS_KEYS, "OLD").await.unwrap();
+        let key = found.unwrap().value;
+        assert_eq!(key.account, old.principal_account);
+        assert_eq!((key.user, key.active, key.created), (None, true, None));
+        assert_eq!(key.secret, old.secret);
+    }
 }

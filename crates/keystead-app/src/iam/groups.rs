@@ -187,8 +187,8 @@ async fn membership(
 ) -> Result<()> {
     let decide = &decide;
     retrying(|| async move {
-        let mut group = load::<Group>(ctx, group).await?;
         let mut user = load::<User>(ctx, user).await?;
+        let mut group = load::<Group>(ctx, group).await?;
         if !decide(&mut user.value, &mut group.value)? {
             return Ok(());
         }

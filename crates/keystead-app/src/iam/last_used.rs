@@ -87,17 +87,27 @@ impl LastUses {
 
     /// Writes down what is not yet.
     pub(crate) async fn write_down(&self, store: &Store) -> Result<()> {
-        let mut batch = Batch::new();
-        for (id, (used, written)) in self.0.lock().iter_mut() {
-            if !*written {
-                batch.put(LAST_USES, id.as_str(), used, Expect::Any);
-                *written = true;
-            }
-        }
-        if batch.is_empty() {
+        let fresh: Vec<(String, LastUse)> = {
+            let uses = self.0.lock();
+            let fresh = uses.iter().filter(|(_, (_, written))| !written);
+            fresh
+                .map(|(id, (used, _))| (id.clone(), used.clone()))
+                .collect()
+        };
+        if fresh.is_empty() {
             return Ok(());
         }
+        let mut batch = Batch::new();
+        for (id, used) in &fresh {
+            batch.put(LAST_USES, id.as_str(), used, Expect::Any);
+        }
         store.commit(batch).await?;
+        let mut uses = self.0.lock();
+        for (id, stored) in fresh {
+            if let Some((used, written)) = uses.peek_mut(&id) {
+                *written = *used == stored;
+            }
+        }
         Ok(())
     }
 }
@@ -121,3 +131,45 @@ const MOST: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// AWS tells neither how fresh its own are; a commit a minute is nothing beside the calls that cause it.
 const EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use keystead_store::StoreOptions;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_last_use_is_known_at_once_and_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+        let uses = LastUses::default();
+        assert_eq!(uses.of(&store, "A").await.unwrap(), None);
+        uses.note("A", at(1), "acm", "eu-west-1");
+        uses.note("A", at(2), "sts", "eu-west-2");
+        let used = uses.of(&store, "A").await.unwrap().unwrap();
+        assert_eq!((used.at, used.service.as_str()), (at(2), "sts"));
+        uses.write_down(&store).await.unwrap();
+        let version = store.version();
+        uses.write_down(&store).await.unwrap();
+        assert_eq!(store.version(), version, "nothing new, no commit");
+        let restarted = LastUses::default();
+        assert_eq!(restarted.of(&store, "A").await.unwrap(), Some(used));
+    }
+
+    #[tokio::test]
+    async fn more_keys_than_are_remembered_lose_the_idle_ones_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(dir.path())).await.unwrap();
+        let uses = LastUses::default();
+        for key in 0..=MOST.get() {
+            uses.note(&key.to_string(), at(1), "sts", "eu-west-1");
+        }
+        uses.write_down(&store).await.unwrap();
+        assert_eq!(uses.of(&store, "0").await.unwrap(), None);
+        assert!(uses.of(&store, "1").await.unwrap().is_some());
+    }
+}

@@ -163,8 +163,20 @@ const LINKED: &[Linked] = &[
         "AWSServiceRoleForKeyManagementServiceCustomKeyStores",
     ),
     linked("cloudtrail.amazonaws.com", "AWSServiceRoleForCloudTrail"),
+    linked(
+        "custom-resource.application-autoscaling.amazonaws.com",
+        "AWSServiceRoleForApplicationAutoScaling_CustomResource",
+    ),
+    linked(
+        "dynamodb.application-autoscaling.amazonaws.com",
+        "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable",
+    ),
     linked("ecs.amazonaws.com", "AWSServiceRoleForECS"),
     linked("eks.amazonaws.com", "AWSServiceRoleForAmazonEKS"),
+    linked(
+        "elasticbeanstalk.amazonaws.com",
+        "AWSServiceRoleForElasticBeanstalk",
+    ),
     linked(
         "elasticloadbalancing.amazonaws.com",
         "AWSServiceRoleForElasticLoadBalancing",

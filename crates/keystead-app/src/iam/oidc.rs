@@ -15,7 +15,7 @@ pub(crate) async fn create_open_id_connect_provider(
     input: wire::CreateOpenIdConnectProviderRequest,
 ) -> Result<wire::CreateOpenIdConnectProviderResponse> {
     let mut provider = OidcProvider {
-        url: iam::oidc::issuer(&input.url)?,
+        url: String::new(),
         client_ids: Vec::new(),
         thumbprints: iam::oidc::thumbprints(input.thumbprint_list.unwrap_or_default())?,
         created: ctx.now,
@@ -24,10 +24,11 @@ pub(crate) async fn create_open_id_connect_provider(
     for client_id in input.client_id_list.unwrap_or_default() {
         add_client_id(&mut provider, &client_id)?;
     }
+    provider.url = iam::oidc::issuer(&input.url)?;
     tags::add(&mut provider.tags, shown::pairs(input.tags))?;
     create(ctx, &provider.url, &provider, |_| {}).await?;
     Ok(wire::CreateOpenIdConnectProviderResponse {
-        open_id_connect_provider_arn: Some(iam::oidc::arn(ctx.account(), &provider.url)),
+        open_id_connect_provider_arn: Some(shown::arn(ctx, "oidc-provider", "/", &provider.url)),
         tags: shown::tags(provider.tags),
     })
 }
@@ -60,7 +61,7 @@ pub(crate) async fn list_open_id_connect_providers(
         .scan::<OidcProvider>(OidcProvider::COLLECTION, &prefix, None, most)
         .await?;
     let entry = |provider: OidcProvider| wire::OpenIdConnectProviderListEntry {
-        arn: Some(iam::oidc::arn(ctx.account(), &provider.url)),
+        arn: Some(shown::arn(ctx, "oidc-provider", "/", &provider.url)),
     };
     let entries = found.into_iter().map(|stored| entry(stored.value));
     Ok(wire::ListOpenIdConnectProvidersResponse {

@@ -40,9 +40,10 @@ pub(crate) async fn get_instance_profile(
     input: wire::GetInstanceProfileRequest,
 ) -> Result<wire::GetInstanceProfileResponse> {
     let found = load::<InstanceProfile>(ctx, &input.instance_profile_name).await?;
-    Ok(wire::GetInstanceProfileResponse {
-        instance_profile: with_role(ctx, found.value, Detail::Full).await?,
-    })
+    let mut instance_profile = with_role(ctx, found.value, Detail::Full).await?;
+    // Alone of all that show tags, it shows that there are none.
+    instance_profile.tags.get_or_insert_default();
+    Ok(wire::GetInstanceProfileResponse { instance_profile })
 }
 
 /// `iam:ListInstanceProfiles`.
@@ -193,7 +194,7 @@ async fn with_role(
     let tags = shown::tags(profile.tags).filter(|_| detail == Detail::Full);
     let (path, name) = (profile.path, profile.name);
     Ok(wire::InstanceProfile {
-        arn: iam::arn(ctx.account(), "instance-profile", &path, &name).to_string(),
+        arn: shown::arn(ctx, "instance-profile", &path, &name),
         path,
         instance_profile_name: name,
         instance_profile_id: profile.id,

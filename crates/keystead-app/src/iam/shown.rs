@@ -1,6 +1,7 @@
 //! Records as the API shows them.
 
-use keystead_core::iam::Kind;
+use keystead_core::Arn;
+use keystead_core::iam::{self, Kind};
 use keystead_core::tags::Tags;
 use keystead_wire::iam as wire;
 
@@ -17,12 +18,19 @@ pub(crate) enum Detail {
     Listed,
 }
 
+/// A name in IAM, in the account and partition of the call; `path` begins and ends with a slash.
+pub(crate) fn arn(ctx: &Ctx, kind: &str, path: &str, name: &str) -> String {
+    let partition = ctx.region.partition().into();
+    let arn = iam::arn(ctx.account(), kind, path, name);
+    Arn { partition, ..arn }.to_string()
+}
+
 /// A user.
 pub(crate) fn user(ctx: &Ctx, user: User, detail: Detail) -> wire::User {
     let entity = user.entity;
     let full = detail == Detail::Full;
     wire::User {
-        arn: entity.arn(ctx.account(), Kind::User),
+        arn: arn(ctx, Kind::User.as_str(), &entity.path, &entity.name),
         path: entity.path,
         user_name: entity.name,
         user_id: entity.id,
@@ -37,7 +45,7 @@ pub(crate) fn user(ctx: &Ctx, user: User, detail: Detail) -> wire::User {
 pub(crate) fn group(ctx: &Ctx, group: Group) -> wire::Group {
     let entity = group.entity;
     wire::Group {
-        arn: entity.arn(ctx.account(), Kind::Group),
+        arn: arn(ctx, Kind::Group.as_str(), &entity.path, &entity.name),
         path: entity.path,
         group_name: entity.name,
         group_id: entity.id,
@@ -55,7 +63,7 @@ pub(crate) fn role(
     let entity = role.entity;
     let full = detail == Detail::Full;
     wire::Role {
-        arn: entity.arn(ctx.account(), Kind::Role),
+        arn: arn(ctx, Kind::Role.as_str(), &entity.path, &entity.name),
         path: entity.path,
         role_name: entity.name,
         role_id: entity.id,
