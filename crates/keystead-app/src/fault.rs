@@ -36,13 +36,12 @@ pub fn answer(operation: &OperationDef, error: &Error) -> ErrorAnswer {
 pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
     let service = match service {
         "iam" => return iam(kind),
+        "sts" => return sts(kind),
         "acm-pca" => Service::Pca,
         "acm" => Service::Acm,
-        "sts" => Service::Sts,
         _ => Service::Keystead,
     };
     let code = match kind {
-        ErrorKind::AccessDenied if matches!(service, Service::Sts) => return ("AccessDenied", 403),
         ErrorKind::AccessDenied => "AccessDeniedException",
         ErrorKind::AlreadyExists => {
             service.pca("PermissionAlreadyExistsException", "ConflictException")
@@ -52,15 +51,19 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
             service.pca("ConcurrentModificationException", "ConflictException")
         }
         ErrorKind::Conflict => "ConflictException",
+        ErrorKind::ExpiredToken => "ExpiredTokenException",
         ErrorKind::Internal => return ("InternalFailure", 500),
         ErrorKind::InvalidArgs => service.certificates("InvalidArgsException", VALIDATION),
         ErrorKind::InvalidArn => "InvalidArnException",
         ErrorKind::InvalidDomainValidationOptions => "InvalidDomainValidationOptionsException",
+        ErrorKind::IdentityProviderUnreachable
+        | ErrorKind::InvalidIdentityToken
+        | ErrorKind::InvalidMessage => VALIDATION,
         ErrorKind::InvalidNextToken => service.pca("InvalidNextTokenException", VALIDATION),
         ErrorKind::InvalidParameter => match service {
             Service::Acm => "InvalidParameterException",
             Service::Pca => "InvalidArgsException",
-            Service::Sts | Service::Keystead => VALIDATION,
+            Service::Keystead => VALIDATION,
         },
         ErrorKind::InvalidPolicy => "InvalidPolicyException",
         ErrorKind::InvalidRequest => service.pca("InvalidRequestException", VALIDATION),
@@ -100,8 +103,12 @@ fn iam(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::InvalidDomainValidationOptions
         | ErrorKind::MalformedCertificate
         | ErrorKind::MalformedCsr => ("InvalidInputException", 400),
-        ErrorKind::InvalidArgs
+        ErrorKind::ExpiredToken
+        | ErrorKind::IdentityProviderUnreachable
+        | ErrorKind::InvalidArgs
         | ErrorKind::InvalidArn
+        | ErrorKind::InvalidIdentityToken
+        | ErrorKind::InvalidMessage
         | ErrorKind::InvalidNextToken
         | ErrorKind::Validation => ("ValidationError", 400),
         ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
@@ -116,12 +123,46 @@ fn iam(kind: ErrorKind) -> (&'static str, u16) {
     }
 }
 
+/// STS's codes as its model names the shapes.
+fn sts(kind: ErrorKind) -> (&'static str, u16) {
+    match kind {
+        ErrorKind::AccessDenied => ("AccessDenied", 403),
+        ErrorKind::ExpiredToken => ("ExpiredTokenException", 400),
+        ErrorKind::IdentityProviderUnreachable => ("IDPCommunicationErrorException", 400),
+        ErrorKind::InvalidIdentityToken => ("InvalidIdentityTokenException", 400),
+        ErrorKind::InvalidMessage => ("InvalidAuthorizationMessageException", 400),
+        ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
+        ErrorKind::InvalidTag => ("InvalidParameterValue", 400),
+        ErrorKind::LimitExceeded => ("PackedPolicyTooLargeException", 400),
+        ErrorKind::Internal | ErrorKind::RequestFailed => ("InternalFailure", 500),
+        ErrorKind::Unavailable => ("ServiceUnavailable", 503),
+        ErrorKind::AlreadyExists
+        | ErrorKind::CertificateMismatch
+        | ErrorKind::ConcurrentModification
+        | ErrorKind::Conflict
+        | ErrorKind::InvalidArgs
+        | ErrorKind::InvalidArn
+        | ErrorKind::InvalidDomainValidationOptions
+        | ErrorKind::InvalidNextToken
+        | ErrorKind::InvalidParameter
+        | ErrorKind::InvalidRequest
+        | ErrorKind::InvalidState
+        | ErrorKind::MalformedCertificate
+        | ErrorKind::MalformedCsr
+        | ErrorKind::NotFound
+        | ErrorKind::RequestAlreadyProcessed
+        | ErrorKind::RequestInProgress
+        | ErrorKind::ResourceInUse
+        | ErrorKind::TooManyTags
+        | ErrorKind::Validation => ("ValidationError", 400),
+    }
+}
+
 const VALIDATION: &str = "ValidationException";
 
 enum Service {
     Pca,
     Acm,
-    Sts,
     Keystead,
 }
 
@@ -130,7 +171,7 @@ impl Service {
     fn pca(&self, its: &'static str, others: &'static str) -> &'static str {
         match self {
             Self::Pca => its,
-            Self::Acm | Self::Sts | Self::Keystead => others,
+            Self::Acm | Self::Keystead => others,
         }
     }
 
@@ -138,7 +179,7 @@ impl Service {
     fn certificates(&self, theirs: &'static str, others: &'static str) -> &'static str {
         match self {
             Self::Pca | Self::Acm => theirs,
-            Self::Sts | Self::Keystead => others,
+            Self::Keystead => others,
         }
     }
 }

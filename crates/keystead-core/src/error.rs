@@ -49,6 +49,10 @@ pub enum ErrorKind {
     ConcurrentModification,
     /// The request contradicts what is there (for instance a reused idempotency token).
     Conflict,
+    /// Something that the caller was given for a while is past its time.
+    ExpiredToken,
+    /// The provider that vouches for somebody cannot be reached.
+    IdentityProviderUnreachable,
     /// Keystead itself failed; the message names what the operator should look at.
     Internal,
     /// An argument is not acceptable in itself.
@@ -57,6 +61,10 @@ pub enum ErrorKind {
     InvalidArn,
     /// Domain validation options do not fit the request.
     InvalidDomainValidationOptions,
+    /// A token that should prove who somebody is does not.
+    InvalidIdentityToken,
+    /// An encoded message is not one of ours, or not for this caller.
+    InvalidMessage,
     /// A pagination token is unknown, altered or belongs to another listing.
     InvalidNextToken,
     /// A parameter value is not acceptable.

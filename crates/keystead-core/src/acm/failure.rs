@@ -72,7 +72,11 @@ impl Failure {
             ErrorKind::AlreadyExists
             | ErrorKind::CertificateMismatch
             | ErrorKind::Conflict
+            | ErrorKind::ExpiredToken
+            | ErrorKind::IdentityProviderUnreachable
             | ErrorKind::InvalidDomainValidationOptions
+            | ErrorKind::InvalidIdentityToken
+            | ErrorKind::InvalidMessage
             | ErrorKind::InvalidNextToken
             | ErrorKind::InvalidPolicy
             | ErrorKind::InvalidRequest
