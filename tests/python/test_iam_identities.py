@@ -183,15 +183,15 @@ def test_tags_of_a_user(iam, name):
 
 def test_a_boundary_of_a_user(iam, name):
     iam.create_user(UserName=name)
-    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    arn = "arn:aws:iam::aws:policy/AdministratorAccess"
     iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=arn)
     boundary = iam.get_user(UserName=name)["User"]["PermissionsBoundary"]
     assert boundary == {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": arn}
     iam.delete_user_permissions_boundary(UserName=name)
     assert "PermissionsBoundary" not in iam.get_user(UserName=name)["User"]
-    wrong = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-    text = refused("NoSuchEntity", iam.put_user_permissions_boundary, UserName=name, PermissionsBoundary=wrong)
-    assert wrong in text
+    for wrong in (f"arn:aws:iam::{ACCOUNT}:user/{name}", f"arn:aws:iam::{ACCOUNT}:policy/{name}", "x" * 20):
+        text = refused("NoSuchEntity", iam.put_user_permissions_boundary, UserName=name, PermissionsBoundary=wrong)
+        assert text == f"Scope ARN: {wrong} does not exist or is not attachable."
     refused("NoSuchEntity", iam.create_user, UserName=f"{name}x", PermissionsBoundary=wrong)
     refused("NoSuchEntity", iam.delete_user_permissions_boundary, UserName=f"{name}x")
 

@@ -9,7 +9,7 @@ from iam_helpers import refused, trust
 from server import ACCOUNT
 from signing import sign, unsigned
 
-BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 def make(iam, name, **more):

@@ -96,6 +96,7 @@ pub(crate) async fn get_account_summary(
         ),
         ("AttachedPoliciesPerRoleQuota", quota::POLICIES_OF_ROLE.most),
         ("AttachedPoliciesPerUserQuota", quota::POLICIES_OF_USER.most),
+        ("GlobalEndpointTokenVersion", 1),
         ("GroupPolicySizeQuota", quota::INLINE_OF_GROUP.most),
         ("Groups", account.groups),
         ("GroupsPerUserQuota", quota::GROUPS_OF_USER.most),
@@ -111,6 +112,8 @@ pub(crate) async fn get_account_summary(
         ("RolePolicySizeQuota", quota::INLINE_OF_ROLE.most),
         ("Roles", account.roles),
         ("RolesQuota", quota::ROLES.most),
+        ("ServerCertificatesQuota", 20),
+        ("SigningCertificatesPerUserQuota", 2),
         ("UserPolicySizeQuota", quota::INLINE_OF_USER.most),
         ("Users", account.users),
         ("UsersQuota", quota::USERS.most),
@@ -124,8 +127,6 @@ pub(crate) async fn get_account_summary(
         "MFADevices",
         "MFADevicesInUse",
         "ServerCertificates",
-        "ServerCertificatesQuota",
-        "SigningCertificatesPerUserQuota",
     ];
     let counts = counts.into_iter().chain(none.map(|name| (name, 0)));
     let shown = |(name, count): (&str, usize)| {
@@ -195,7 +196,6 @@ pub(crate) enum Counted {
     /// OpenID Connect providers.
     OidcProviders,
     /// Customer managed policies.
-    #[expect(dead_code, reason = "counted as soon as they are served")]
     Policies,
 }
 

@@ -5,7 +5,8 @@ use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::{Batch, Expect};
 use keystead_wire::iam as wire;
 
-use super::record::{BOUNDARIES, Entity, Identity, User, change, policy_key, use_key};
+use super::managed::{self, Managed};
+use super::record::{BOUNDARIES, Entity, Identity, User, change, load, retrying, save, use_key};
 use super::roles::must_be_ours;
 use crate::Ctx;
 
@@ -49,27 +50,19 @@ pub(crate) async fn delete_role_permissions_boundary(
     Ok(wire::DeleteRolePermissionsBoundaryResponse)
 }
 
-/// Refuses what is no managed policy that the caller's account can use as a boundary.
-pub(super) fn check(ctx: &Ctx, arn: &str) -> Result<()> {
-    let key = policy_key(arn);
-    let owner = key.as_deref().and_then(|key| key.split('/').next());
-    if owner.is_some_and(|owner| owner == "aws" || owner == ctx.account().as_str()) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::NotFound,
-        format!("Scope ARN: {arn} does not exist or is not attachable."),
-    ))
+/// The managed policy that is to be a boundary.
+pub(super) async fn find(ctx: &Ctx, arn: &str) -> Result<Managed> {
+    let found = managed::find(&ctx.app.store, ctx.account(), arn).await?;
+    found.ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Scope ARN: {arn} does not exist or is not attachable."),
+        )
+    })
 }
 
 /// Adds to the batch that the identity has this boundary and no other.
-pub(super) fn set(
-    ctx: &Ctx,
-    batch: &mut Batch,
-    kind: Kind,
-    entity: &mut Entity,
-    boundary: Option<String>,
-) {
+fn set(ctx: &Ctx, batch: &mut Batch, kind: Kind, entity: &mut Entity, boundary: Option<String>) {
     let key = |arn: &str| use_key(ctx.account(), arn, kind, &entity.name);
     if let Some(key) = entity.boundary.as_deref().and_then(key) {
         batch.delete(BOUNDARIES, key, Expect::Any);
@@ -86,11 +79,17 @@ async fn put<I: Identity>(
     arn: &str,
     may: impl Fn(&I) -> Result<()>,
 ) -> Result<()> {
-    check(ctx, arn)?;
-    change(ctx, name, |identity: &mut I, batch| {
-        may(identity)?;
+    let may = &may;
+    retrying(|| async move {
+        let mut identity = load::<I>(ctx, name).await?;
+        may(&identity.value)?;
+        let mut batch = Batch::new();
+        find(ctx, arn).await?.hold(&mut batch);
         let boundary = Some(arn.to_owned());
-        set(ctx, batch, I::KIND, identity.entity_mut(), boundary);
+        let entity = identity.value.entity_mut();
+        set(ctx, &mut batch, I::KIND, entity, boundary);
+        save(&mut batch, &identity);
+        ctx.app.store.commit(batch).await?;
         Ok(())
     })
     .await

@@ -101,7 +101,7 @@ pub(crate) async fn delete_group(
     ctx: &Ctx,
     input: wire::DeleteGroupRequest,
 ) -> Result<wire::DeleteGroupResponse> {
-    delete(ctx, &input.group_name, |group: &Group, batch| {
+    delete(ctx, &input.group_name, |group: &Group, _, batch| {
         if group.members > 0 {
             return Err(iam::in_use("remove users from group"));
         }

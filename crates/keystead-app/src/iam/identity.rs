@@ -5,7 +5,9 @@ use keystead_core::iam;
 use keystead_store::{Batch, Expect, Stored};
 
 use super::boundary;
-use super::record::{ATTACHMENTS, BOUNDARIES, Entity, Identity, create, find, key, save, use_key};
+use super::record::{
+    ATTACHMENTS, BOUNDARIES, Entity, Identity, create_once, find, key, retrying, save, use_key,
+};
 use crate::Ctx;
 
 /// Stores a new one, with its permissions boundary where it has one.
@@ -15,14 +17,22 @@ pub(super) async fn make<I: Identity>(
     boundary: Option<String>,
     also: impl Fn(&mut Batch),
 ) -> Result<I> {
-    if let Some(arn) = &boundary {
-        boundary::check(ctx, arn)?;
-    }
     identity.entity_mut().boundary = boundary;
-    let stored = &identity;
-    create(ctx, &stored.entity().name, stored, |batch| {
-        uses(ctx, batch, stored, Use::Stored);
-        also(batch);
+    let (stored, also) = (&identity, &also);
+    retrying(|| async move {
+        let Entity { name, boundary, .. } = stored.entity();
+        let policy = match boundary {
+            Some(arn) => Some(boundary::find(ctx, arn).await?),
+            None => None,
+        };
+        create_once(ctx, name, stored, |_, batch| {
+            if let Some(policy) = &policy {
+                policy.hold(batch);
+            }
+            uses(ctx, batch, stored, Use::Stored);
+            also(batch);
+        })
+        .await
     })
     .await?;
     Ok(identity)

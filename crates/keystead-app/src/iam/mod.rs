@@ -6,12 +6,14 @@
 mod account;
 mod boundary;
 mod document;
+pub(crate) mod effective;
 mod groups;
 mod identity;
 mod keys;
 pub(crate) mod last_used;
 mod linked;
 mod list;
+pub(crate) mod managed;
 mod oidc;
 mod profiles;
 pub(crate) mod record;

@@ -26,7 +26,7 @@ pub(crate) async fn create_open_id_connect_provider(
     }
     provider.url = iam::oidc::issuer(&input.url)?;
     tags::add(&mut provider.tags, shown::pairs(input.tags))?;
-    create(ctx, &provider.url, &provider, |_| {}).await?;
+    create(ctx, &provider.url, &provider, |_, _| {}).await?;
     Ok(wire::CreateOpenIdConnectProviderResponse {
         open_id_connect_provider_arn: Some(shown::arn(ctx, "oidc-provider", "/", &provider.url)),
         tags: shown::tags(provider.tags),
@@ -76,7 +76,7 @@ pub(crate) async fn delete_open_id_connect_provider(
     input: wire::DeleteOpenIdConnectProviderRequest,
 ) -> Result<wire::DeleteOpenIdConnectProviderResponse> {
     let url = url_of(ctx, &input.open_id_connect_provider_arn)?;
-    match delete(ctx, url, |_: &OidcProvider, _| Ok(())).await {
+    match delete(ctx, url, |_: &OidcProvider, _, _| Ok(())).await {
         Err(error) if error.kind != ErrorKind::NotFound => Err(error),
         _ => Ok(wire::DeleteOpenIdConnectProviderResponse),
     }

@@ -28,7 +28,7 @@ pub(crate) async fn create_instance_profile(
         role: None,
     };
     tags::add(&mut profile.tags, shown::pairs(input.tags))?;
-    create(ctx, &profile.name, &profile, |_| {}).await?;
+    create(ctx, &profile.name, &profile, |_, _| {}).await?;
     Ok(wire::CreateInstanceProfileResponse {
         instance_profile: with_role(ctx, profile, Detail::Full).await?,
     })
@@ -102,7 +102,7 @@ pub(crate) async fn delete_instance_profile(
     input: wire::DeleteInstanceProfileRequest,
 ) -> Result<wire::DeleteInstanceProfileResponse> {
     let name = &input.instance_profile_name;
-    delete(ctx, name, |profile: &InstanceProfile, _| {
+    delete(ctx, name, |profile: &InstanceProfile, _, _| {
         match profile.role {
             Some(_) => Err(iam::in_use("remove roles from instance profile")),
             None => Ok(()),

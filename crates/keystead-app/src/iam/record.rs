@@ -401,32 +401,39 @@ pub(crate) async fn group_of_id(
     .await
 }
 
-/// Stores a new `R` and counts it; refuses where there is one of this name, and beyond the quota.
+/// Stores a new `R` and counts it, with whatever else `also` counts or stores; refuses where there is one
+/// of this name, and beyond the quota.
 pub(crate) async fn create<R: Resource>(
     ctx: &Ctx,
     name: &str,
     record: &R,
-    also: impl Fn(&mut Batch),
+    also: impl Fn(&mut Ledger, &mut Batch),
 ) -> Result<()> {
-    let also = &also;
-    retrying(|| async move {
-        if find::<R>(&ctx.app.store, ctx.account(), name)
-            .await?
-            .is_some()
-        {
-            return Err(R::taken(name));
-        }
-        let mut ledger = Ledger::load(ctx).await?;
-        ledger.add(R::COUNTED)?;
-        let mut batch = Batch::new();
-        ledger.save(&mut batch);
-        let key = key::<R>(ctx.account(), name);
-        batch.put(R::COLLECTION, key, record, Expect::Absent);
-        also(&mut batch);
-        ctx.app.store.commit(batch).await?;
-        Ok(())
-    })
-    .await
+    retrying(|| create_once(ctx, name, record, &also)).await
+}
+
+/// One attempt at [`create`].
+pub(crate) async fn create_once<R: Resource>(
+    ctx: &Ctx,
+    name: &str,
+    record: &R,
+    also: impl Fn(&mut Ledger, &mut Batch),
+) -> Result<()> {
+    if find::<R>(&ctx.app.store, ctx.account(), name)
+        .await?
+        .is_some()
+    {
+        return Err(R::taken(name));
+    }
+    let mut ledger = Ledger::load(ctx).await?;
+    ledger.add(R::COUNTED)?;
+    let mut batch = Batch::new();
+    let key = key::<R>(ctx.account(), name);
+    batch.put(R::COLLECTION, key, record, Expect::Absent);
+    also(&mut ledger, &mut batch);
+    ledger.save(&mut batch);
+    ctx.app.store.commit(batch).await?;
+    Ok(())
 }
 
 /// Removes the `R` with this name if `check` finds nothing against it, with whatever else `check` adds to
@@ -434,7 +441,7 @@ pub(crate) async fn create<R: Resource>(
 pub(crate) async fn delete<R: Resource>(
     ctx: &Ctx,
     name: &str,
-    check: impl Fn(&R, &mut Batch) -> Result<()>,
+    check: impl Fn(&R, &mut Ledger, &mut Batch) -> Result<()>,
 ) -> Result<()> {
     let check = &check;
     retrying(|| async move {
@@ -442,7 +449,7 @@ pub(crate) async fn delete<R: Resource>(
         let mut ledger = Ledger::load(ctx).await?;
         ledger.remove(R::COUNTED);
         let mut batch = Batch::new();
-        check(&found.value, &mut batch)?;
+        check(&found.value, &mut ledger, &mut batch)?;
         ledger.save(&mut batch);
         let expect = Expect::Version(found.version);
         batch.delete(R::COLLECTION, found.key, expect);

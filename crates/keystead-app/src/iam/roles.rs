@@ -134,7 +134,7 @@ pub(super) async fn delete_if(
     name: &str,
     may: impl Fn(&Role) -> Result<()>,
 ) -> Result<()> {
-    delete(ctx, name, |role: &Role, batch| {
+    delete(ctx, name, |role: &Role, _, batch| {
         may(role)?;
         if role.profiles > 0 {
             return Err(iam::in_use("remove roles from instance profile"));

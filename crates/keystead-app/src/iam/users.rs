@@ -110,7 +110,7 @@ pub(crate) async fn delete_user(
     ctx: &Ctx,
     input: wire::DeleteUserRequest,
 ) -> Result<wire::DeleteUserResponse> {
-    delete(ctx, &input.user_name, |user: &User, batch| {
+    delete(ctx, &input.user_name, |user: &User, _, batch| {
         if !user.access_keys.is_empty() {
             return Err(iam::in_use("delete access keys"));
         }
