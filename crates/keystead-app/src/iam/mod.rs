@@ -5,6 +5,7 @@
 
 mod account;
 mod boundary;
+mod changes;
 mod document;
 pub(crate) mod effective;
 mod groups;
