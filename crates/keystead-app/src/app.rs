@@ -11,6 +11,7 @@ use keystead_store::{Store, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::Env;
+use crate::access::Known;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::iam::last_used::LastUses;
@@ -38,6 +39,7 @@ pub struct App {
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
     pub(crate) issuers: Issuers,
+    pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
     pub(crate) known_credentials: Mutex<KnownCredentials>,
     pub(crate) last_uses: LastUses,
@@ -118,6 +120,7 @@ impl App {
             .map_err(Error::from)?;
         let app = Self {
             cursors: CursorKey(*cursors),
+            policies: Known::new(&store),
             store,
             keys,
             journal,

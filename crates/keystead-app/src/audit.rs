@@ -103,6 +103,9 @@ impl Serialize for Event<'_> {
         map.serialize_entry("managementEvent", &true)?;
         map.serialize_entry("recipientAccountId", ctx.principal.account.as_str())?;
         map.serialize_entry("eventCategory", "Management")?;
+        if let Some(denial) = ctx.access.denial() {
+            map.serialize_entry("additionalEventData", &denial)?;
+        }
         map.end()
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 
 use crate::App;
+use crate::access::{Access, Resource};
 
 /// The context of one call.
 #[derive(Clone)]
@@ -24,6 +25,10 @@ pub struct Ctx {
     pub user_agent: String,
     /// When the call was received; the same instant for everything the call does.
     pub now: Timestamp,
+    /// Whether the call came encrypted, or over a way that nobody else can listen on.
+    pub secure: bool,
+    /// What it brings along for decisions, and what was decided.
+    pub access: Access,
 }
 
 /// A verified identity.
@@ -53,6 +58,21 @@ pub enum PrincipalKind {
     },
 }
 
+impl Principal {
+    /// Tells apart those whose policies differ, session policies aside.
+    pub(crate) fn identity_key(&self) -> String {
+        let id = self.user_id.split(':').next().unwrap_or_default();
+        format!("{}/{id}", self.account)
+    }
+
+    /// The policies given when its session was made, where it is one.
+    pub(crate) fn session_policies(&self) -> Option<&[keystead_policy::Source]> {
+        match &self.kind {
+            PrincipalKind::Root | PrincipalKind::User { .. } => None,
+        }
+    }
+}
+
 impl Ctx {
     /// The account of the caller.
     pub fn account(&self) -> &AccountId {
@@ -77,9 +97,9 @@ impl Ctx {
     /// Parses an ARN of `service` and checks that it lies in the caller's region; answers the
     /// resource part behind `kind/` (for instance the id behind `certificate/`).
     ///
-    /// A name of another service or kind is [`ErrorKind::InvalidArn`]. A name of another account or
-    /// region is [`ErrorKind::NotFound`], as for a resource that was never there: nothing about
-    /// other accounts shows.
+    /// A name of another service or kind is [`ErrorKind::InvalidArn`]. A name of another region is
+    /// [`ErrorKind::NotFound`], as for a resource that was never there. One of another account is decided
+    /// without knowing more of the resource: that is [`ErrorKind::AccessDenied`].
     pub fn own<'a>(&self, text: &'a str, service: &str, kind: &str) -> Result<&'a str> {
         let arn = Arn::parse(text)?;
         let id = text
@@ -94,6 +114,9 @@ impl Ctx {
                     format!("The ARN '{text}' is not valid: expected arn:aws:{service}:region:account:{kind}/id."),
                 )
             })?;
+        if arn.account != self.principal.account.as_str() {
+            self.allow(&Resource::new(text, &arn.account))?;
+        }
         if arn.account != self.principal.account.as_str() || arn.region != self.region.as_str() {
             return Err(not_found(text, &self.principal.account));
         }

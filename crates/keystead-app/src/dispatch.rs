@@ -15,7 +15,7 @@ use keystead_wire::{
 };
 
 use crate::audit::{self, Ending};
-use crate::{Ctx, acm, fault, iam, nodes, pca, sts};
+use crate::{Access, Ctx, acm, fault, iam, nodes, pca, sts};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -23,7 +23,7 @@ use crate::{Ctx, acm, fault, iam, nodes, pca, sts};
 /// Every way to end is written to the journal first; when that can't be done the call is refused,
 /// though what it did stays done, as the answer says.
 pub async fn call(
-    ctx: &Ctx,
+    mut ctx: Ctx,
     operation: &'static OperationDef,
     input: Value,
 ) -> Result<Value, ErrorAnswer> {
@@ -43,17 +43,38 @@ pub async fn call(
         ctx.region.as_str(),
     );
     let parameters = audit::shown(&input, operation.input);
-    let outcome = handler(ctx, input)
-        .await
-        .map_err(|error| answer(ctx, operation, &error));
+    let outcome = carry_out(&mut ctx, operation, handler, input).await;
+    let outcome = outcome.map_err(|error| answer(&ctx, operation, &error));
     let ending = match &outcome {
         Ok(value) => Ending::Answer(value),
         Err(refusal) => Ending::Refusal(refusal.code, &refusal.message),
     };
-    record(ctx, operation, parameters.as_deref(), &ending)
+    record(&ctx, operation, parameters.as_deref(), &ending)
         .await
-        .map_err(|error| answer(ctx, operation, &error))?;
+        .map_err(|error| answer(&ctx, operation, &error))?;
     outcome
+}
+
+/// Runs the use case under the caller's policies. An answer about which nothing was decided is withheld: it is a
+/// mistake of ours, and must not become a way in.
+async fn carry_out(
+    ctx: &mut Ctx,
+    operation: &'static OperationDef,
+    handler: Handler,
+    input: Value,
+) -> Result<Value, Error> {
+    ctx.access = Access::of(&ctx.app, &ctx.principal, operation, &input).await?;
+    if operation.service.signing_name == "iam" {
+        iam::admit(ctx, operation, &input).await?;
+    }
+    let value = handler(ctx, input).await?;
+    if !ctx.access.was_decided() {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            format!("{} came to its end without a decision", operation.name),
+        ));
+    }
+    Ok(value)
 }
 
 async fn record(

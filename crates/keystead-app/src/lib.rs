@@ -16,6 +16,7 @@
     )
 )]
 
+mod access;
 pub mod acm;
 mod app;
 mod audit;
@@ -34,6 +35,7 @@ pub mod system_ca;
 pub mod tasks;
 mod token;
 
+pub use access::Access;
 pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
 pub use credentials::{Credential, RootCredential};
 pub use ctx::{Ctx, Principal, PrincipalKind};

@@ -241,6 +241,7 @@ impl<'r, B: Backend> Exchange<'r, B> {
             region,
             request_id: self.request_id.clone(),
             source_ip: self.peer.address.map(|address| address.ip()),
+            secure: self.peer.is_private(),
             user_agent: user_agent(self.parts),
             now,
         })

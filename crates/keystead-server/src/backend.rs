@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keystead_app::{App, Credential, Ctx, Principal, dispatch};
+use keystead_app::{Access, App, Credential, Ctx, Principal, dispatch};
 use keystead_core::{Error, Region};
 use keystead_wire::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
@@ -47,6 +47,8 @@ pub struct Caller {
     pub user_agent: String,
     /// When the request had arrived.
     pub now: Timestamp,
+    /// Whether it came over TLS, or over a way that nobody else can listen on.
+    pub secure: bool,
 }
 
 impl Backend for Arc<App> {
@@ -72,7 +74,9 @@ impl Backend for Arc<App> {
             source_ip: caller.source_ip,
             user_agent: caller.user_agent,
             now: caller.now,
+            secure: caller.secure,
+            access: Access::default(),
         };
-        async move { dispatch::call(&context, operation, input).await }
+        async move { dispatch::call(context, operation, input).await }
     }
 }

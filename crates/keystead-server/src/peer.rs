@@ -18,6 +18,16 @@ pub struct Peer {
     pub process: Option<Process>,
 }
 
+impl Peer {
+    /// Whether nobody on the way can listen: the connection is encrypted, or does not leave the machine.
+    pub fn is_private(&self) -> bool {
+        self.tls
+            || self
+                .address
+                .is_none_or(|address| address.ip().is_loopback())
+    }
+}
+
 /// A local process, as the kernel vouches for it (`SO_PEERCRED`, unix(7)): the ids at the moment of
 /// `connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! `keystead audit`: read the journal, and prove that it is whole.
 
+mod explain;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use crate::{Failure, config};
 Examples:
   keystead audit show --tail 20
   keystead audit show --event IssueCertificate --since 2026-11-01T00:00:00Z --json | jq .
+  keystead audit explain
   keystead audit verify
 
 Both read the data directory; the server may run or not.")]
@@ -49,6 +52,11 @@ enum Action {
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
     },
+    /// Tell why a call was refused, and what would have let it through.
+    Explain {
+        /// The id of the event or of the request; without one, the last call that a policy refused.
+        event: Option<String>,
+    },
     /// Check that nothing was changed, removed or put in. Exits with 1 if something was.
     Verify,
 }
@@ -66,6 +74,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 since: *since,
             };
             show(&dir.join(JOURNAL_DIR), filter, args.json)
+        }
+        Action::Explain { event } => {
+            explain::run(&dir.join(JOURNAL_DIR), event.as_deref(), args.json)
         }
         Action::Verify => {
             let mut store = StoreOptions::new(&dir);

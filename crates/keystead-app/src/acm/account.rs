@@ -26,6 +26,7 @@ pub(crate) async fn get_account_configuration(
     ctx: &Ctx,
     _input: wire::GetAccountConfigurationRequest,
 ) -> Result<wire::GetAccountConfigurationResponse> {
+    ctx.allow_own("*")?;
     let found: Option<Stored<Configuration>> = ctx
         .app
         .store
@@ -44,6 +45,7 @@ pub(crate) async fn put_account_configuration(
     ctx: &Ctx,
     input: wire::PutAccountConfigurationRequest,
 ) -> Result<wire::PutAccountConfigurationResponse> {
+    ctx.allow_own("*")?;
     let Some(days_before_expiry) = input
         .expiry_events
         .and_then(|events| events.days_before_expiry)

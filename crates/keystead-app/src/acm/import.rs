@@ -28,6 +28,7 @@ pub(crate) async fn import_certificate(
             arn.clone()
         }
         None => {
+            ctx.allow_own(&ctx.arn("acm", "certificate/*").to_string())?;
             let mut own_tags = tags::CertificateTags::new();
             tags::add(&mut own_tags, super::tags::pairs(input.tags.clone()))?;
             let brought = Brought::read(ctx, &input).await?;
@@ -94,7 +95,7 @@ async fn store(ctx: &Ctx, own_tags: tags::CertificateTags, brought: Brought) -> 
 
 async fn replace(ctx: &Ctx, arn: &str, brought: Brought) -> Result<()> {
     for _ in 0..CONFLICT_TRIES {
-        let mut found = find(ctx, arn).await?;
+        let mut found = find(ctx, arn).await?.into_inner();
         if let Some(current) = &found.certificate.current {
             check_replacement(&current.facts, &brought.facts)?;
         }

@@ -9,7 +9,8 @@ use keystead_store::{Batch, Collection, Lease};
 
 use super::issue::{self, Found};
 use super::record::{self, Loaded, Material};
-use super::{CONFLICT_TRIES, busy, find, uses};
+use super::{CONFLICT_TRIES, busy, find_as, not_found, uses};
+use crate::access::Act;
 use crate::tasks::Outcome;
 use crate::{App, Ctx};
 
@@ -81,17 +82,26 @@ pub async fn material(
 /// # Errors
 /// [`ErrorKind::NotFound`], [`ErrorKind::InvalidArn`]. The commit of the batch fails with
 /// [`ErrorKind::ConcurrentModification`] if the certificate was changed meanwhile.
-pub async fn associate(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Result<()> {
-    let found = find(ctx, arn).await?;
+pub(crate) async fn associate(
+    ctx: &Ctx,
+    act: Act<'_>,
+    batch: &mut Batch,
+    arn: &str,
+    user: &str,
+) -> Result<()> {
+    let found = find_as(ctx, act, arn).await?.into_inner();
     uses::associate(&ctx.app.store, batch, found, user).await
 }
 
-/// Adds to `batch` that `user` no longer uses the caller's certificate, if it did.
+/// Adds to `batch` that `user` no longer uses the caller's certificate, if it did. Whoever may change the
+/// user may do that: nothing of the certificate is shown.
 ///
 /// # Errors
 /// As [`associate`].
 pub async fn release(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Result<()> {
-    let found = find(ctx, arn).await?;
+    let key = ctx.key(ctx.own(arn, "acm", "certificate")?);
+    let found = Loaded::read(&ctx.app.store, &key).await?;
+    let found = found.ok_or_else(|| not_found(ctx, arn))?;
     uses::release(&ctx.app.store, batch, found, user).await
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn delete_certificate(
         let found = find(ctx, &input.certificate_arn).await?;
         found.certificate.may_be_deleted(ctx.account().as_str())?;
         let mut batch = Batch::new();
-        found.delete(&mut batch);
+        found.into_inner().delete(&mut batch);
         match ctx.app.store.commit(batch).await.map_err(Error::from) {
             Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
             committed => {

@@ -20,6 +20,7 @@ pub(crate) async fn list_certificates(
     ctx: &Ctx,
     input: wire::ListCertificatesRequest,
 ) -> Result<wire::ListCertificatesResponse> {
+    ctx.allow_own("*")?;
     let order = Order::of(&input)?;
     let limit = input
         .max_items

@@ -40,9 +40,15 @@ use keystead_store::Batch;
 use record::Loaded;
 
 use crate::Ctx;
+use crate::access::{Act, Allowed, Resource};
 
-/// The caller's certificate of this ARN.
-async fn find(ctx: &Ctx, arn: &str) -> Result<Loaded> {
+/// The caller's certificate of this ARN, if the call may touch it.
+async fn find(ctx: &Ctx, arn: &str) -> Result<Allowed<Loaded>> {
+    find_as(ctx, Act::Own, arn).await
+}
+
+/// As [`find`], for what the call does on the way.
+async fn find_as(ctx: &Ctx, act: Act<'_>, arn: &str) -> Result<Allowed<Loaded>> {
     let id = ctx
         .own(arn, "acm", "certificate")
         .map_err(|error| match error.kind {
@@ -50,6 +56,10 @@ async fn find(ctx: &Ctx, arn: &str) -> Result<Loaded> {
             _ => error,
         })?;
     let found = Loaded::read(&ctx.app.store, &ctx.key(id)).await?;
+    let found = ctx.admit(act, arn, found, |found, resource| Resource {
+        tags: tags::described(&found.certificate.tags),
+        ..resource
+    })?;
     found.ok_or_else(|| not_found(ctx, arn))
 }
 
@@ -61,7 +71,7 @@ async fn change(
     how: impl Fn(&mut Certificate) -> Result<()> + Send + Sync,
 ) -> Result<()> {
     for _ in 0..CONFLICT_TRIES {
-        let mut found = find(ctx, arn).await?;
+        let mut found = find(ctx, arn).await?.into_inner();
         how(&mut found.certificate)?;
         let mut batch = Batch::new();
         found.save(&mut batch);

@@ -41,7 +41,7 @@ pub(crate) async fn export_certificate(
 ) -> Result<wire::ExportCertificateResponse> {
     for _ in 0..CONFLICT_TRIES {
         let found = find(ctx, &input.certificate_arn).await?;
-        match mark_exported(ctx, found).await {
+        match mark_exported(ctx, found.into_inner()).await {
             Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
             marked => return export(ctx, marked?, input.passphrase.expose()).await,
         }

@@ -11,6 +11,7 @@ use keystead_wire::acm as wire;
 
 use super::record::{Loaded, MATERIAL, material_key};
 use super::{CONFLICT_TRIES, issue};
+use crate::access::Act;
 use crate::token::{self, Known, Token};
 use crate::{Ctx, ids, pca};
 
@@ -23,6 +24,7 @@ pub(crate) async fn request_certificate(
     ctx: &Ctx,
     input: wire::RequestCertificateRequest,
 ) -> Result<wire::RequestCertificateResponse> {
+    ctx.allow_own(&ctx.arn("acm", "certificate/*").to_string())?;
     let wanted = Wanted::check(ctx, &input).await?;
     for _ in 0..CONFLICT_TRIES {
         let token = match input.idempotency_token.as_deref() {
@@ -49,6 +51,12 @@ pub(crate) async fn request_certificate(
         "Too many requests used this idempotency token at the same time; try again.",
     ))
 }
+
+/// Certificate Manager issues in the caller's name the first time.
+const ISSUE: Act<'_> = Act::Via {
+    action: "acm-pca:IssueCertificate",
+    service: "acm.amazonaws.com",
+};
 
 /// What a request asks for, checked.
 #[derive(Debug)]
@@ -102,7 +110,7 @@ impl Wanted {
 }
 
 async fn private_origin(ctx: &Ctx, arn: &str) -> Result<Origin> {
-    match pca::internal::must_exist(ctx, arn).await {
+    match pca::internal::must_exist(ctx, ISSUE, arn).await {
         // API reference, InvalidArnException: the name "does not refer to an existing resource".
         Err(error) if error.kind == ErrorKind::NotFound => Err(Error::new(
             ErrorKind::InvalidArn,

@@ -32,7 +32,7 @@ pub(crate) async fn list_tags_for_certificate(
 ) -> Result<wire::ListTagsForCertificateResponse> {
     let found = find(ctx, &input.certificate_arn).await?;
     Ok(wire::ListTagsForCertificateResponse {
-        tags: Some(shown(found.certificate.tags)),
+        tags: Some(shown(found.into_inner().certificate.tags)),
     })
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn list_tags_for_resource(
 ) -> Result<wire::ListTagsForResourceResponse> {
     let found = find(ctx, &input.resource_arn).await?;
     Ok(wire::ListTagsForResourceResponse {
-        tags: Some(shown(found.certificate.tags)),
+        tags: Some(shown(found.into_inner().certificate.tags)),
     })
 }
 
@@ -86,6 +86,13 @@ pub(super) fn pairs(tags: Option<Vec<wire::Tag>>) -> Vec<Tag> {
     tags.into_iter()
         .flatten()
         .map(|tag| (tag.key, tag.value))
+        .collect()
+}
+
+/// Tags as decisions look at them; without a value is with an empty one.
+pub(super) fn described(tags: &CertificateTags) -> Vec<(&str, &str)> {
+    tags.iter()
+        .map(|(key, value)| (key.as_str(), value.as_deref().unwrap_or_default()))
         .collect()
 }
 

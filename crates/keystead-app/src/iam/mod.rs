@@ -4,6 +4,7 @@
 //! stored is in [`record`]; the rules that need no store are in `keystead_core::iam`.
 
 mod account;
+mod admit;
 mod boundary;
 mod changes;
 mod document;
@@ -26,6 +27,7 @@ mod users;
 pub(crate) use account::{
     create_account_alias, delete_account_alias, get_account_summary, list_account_aliases,
 };
+pub(crate) use admit::admit;
 pub(crate) use boundary::{
     delete_role_permissions_boundary, delete_user_permissions_boundary,
     put_role_permissions_boundary, put_user_permissions_boundary,

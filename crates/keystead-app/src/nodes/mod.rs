@@ -20,6 +20,7 @@ pub use deliveries::{Deliveries, Delivery, News};
 pub use record::{NODES, Node};
 pub(crate) use register::register_node;
 
+use crate::access::{Act, Allowed};
 use crate::{Ctx, ctx, cursor};
 
 /// `keystead:DescribeNode`.
@@ -38,6 +39,7 @@ pub(crate) async fn list_nodes(
     ctx: &Ctx,
     input: wire::ListNodesRequest,
 ) -> Result<wire::ListNodesResponse> {
+    ctx.allow_own("*")?;
     let limit = input
         .max_results
         .and_then(|most| usize::try_from(most).ok())
@@ -83,9 +85,10 @@ pub(crate) async fn deregister_node(
     Ok(wire::DeregisterNodeResponse {})
 }
 
-async fn find(ctx: &Ctx, arn: &str) -> Result<Stored<Node>, Error> {
+async fn find(ctx: &Ctx, arn: &str) -> Result<Allowed<Stored<Node>>, Error> {
     let name = ctx.own(arn, "keystead", "node")?;
     let found = ctx.app.store.get(NODES, &ctx.key(name)).await?;
+    let found = ctx.admit(Act::Own, arn, found, |_, resource| resource)?;
     found.ok_or_else(|| ctx::not_found(arn, ctx.account()))
 }
 

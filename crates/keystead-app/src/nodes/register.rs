@@ -5,7 +5,20 @@ use keystead_store::{Batch, Expect, Stored};
 use keystead_wire::keystead as wire;
 
 use super::record::{NODES, Node};
+use crate::access::Act;
 use crate::{Ctx, acm, ids, pca};
+
+/// A node is sent the certificate with its key.
+const DELIVER: Act<'_> = Act::Via {
+    action: "acm:ExportCertificate",
+    service: "keystead",
+};
+
+/// A node is sent what trusts an authority.
+const TRUST: Act<'_> = Act::Via {
+    action: "acm-pca:GetCertificateAuthorityCertificate",
+    service: "keystead",
+};
 
 /// `keystead:RegisterNode`: makes the registration, or replaces what an earlier one of this name
 /// granted. With a CSR, also issues a client certificate.
@@ -13,6 +26,7 @@ pub(crate) async fn register_node(
     ctx: &Ctx,
     input: wire::RegisterNodeRequest,
 ) -> Result<wire::RegisterNodeResponse> {
+    ctx.allow_own(&arn(ctx, &input.name))?;
     let key = ctx.key(&input.name);
     let found: Option<Stored<Node>> = ctx.app.store.get(NODES, &key).await?;
     let (expect, before) = match found {
@@ -41,10 +55,10 @@ pub(crate) async fn register_node(
     let mut batch = Batch::new();
     batch.put(NODES, key.as_str(), &node, expect);
     for arn in &node.certificate_arns {
-        acm::internal::associate(ctx, &mut batch, arn, &node.arn).await?;
+        acm::internal::associate(ctx, DELIVER, &mut batch, arn, &node.arn).await?;
     }
     for arn in &node.trust_arns {
-        pca::internal::must_exist(ctx, arn).await?;
+        pca::internal::must_exist(ctx, TRUST, arn).await?;
     }
     for dropped in before.iter().flat_map(|before| &before.certificate_arns) {
         if !node.certificate_arns.contains(dropped) {
@@ -79,6 +93,10 @@ pub(super) async fn release(
     }
 }
 
+fn arn(ctx: &Ctx, name: &str) -> String {
+    ctx.arn("keystead", format!("node/{name}")).to_string()
+}
+
 /// The registration that `input` asks for.
 fn wanted(ctx: &Ctx, input: &wire::RegisterNodeRequest, before: Option<&Node>) -> Result<Node> {
     let unix_uid = input.unix_uid.map(u32::try_from).transpose().map_err(|_| {
@@ -88,9 +106,7 @@ fn wanted(ctx: &Ctx, input: &wire::RegisterNodeRequest, before: Option<&Node>) -
         )
     })?;
     Ok(Node {
-        arn: ctx
-            .arn("keystead", format!("node/{}", input.name))
-            .to_string(),
+        arn: arn(ctx, &input.name),
         name: input.name.clone(),
         certificate_arns: distinct(input.certificate_arns.as_deref()),
         trust_arns: distinct(input.trust_arns.as_deref()),

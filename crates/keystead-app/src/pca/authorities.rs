@@ -11,8 +11,9 @@ use keystead_store::{Batch, Expect, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
-use super::record::{AUTHORITIES, Authority, authority_key, load};
+use super::record::{AUTHORITIES, Authority, authority_key, find, missing};
 use super::{convert, text};
+use crate::access::{Act, Allowed, Resource};
 use crate::token::{self, Known};
 use crate::{Ctx, cursor, ids};
 
@@ -25,6 +26,7 @@ pub async fn create_certificate_authority(
     ctx: &Ctx,
     input: wire::CreateCertificateAuthorityRequest,
 ) -> Result<wire::CreateCertificateAuthorityResponse> {
+    ctx.allow_own("*")?;
     let asked = input
         .idempotency_token
         .clone()
@@ -190,6 +192,7 @@ pub async fn list_certificate_authorities(
     ctx: &Ctx,
     input: wire::ListCertificateAuthoritiesRequest,
 ) -> Result<wire::ListCertificateAuthoritiesResponse> {
+    ctx.allow_own("*")?;
     let owner = input.resource_owner.unwrap_or(wire::ResourceOwner::Self_);
     let scope = format!("ListCertificateAuthorities {owner}");
     let after = input
@@ -297,11 +300,29 @@ pub async fn get_certificate_authority_csr(
     })
 }
 
-/// The caller's authority of this name.
-pub(super) async fn authority(ctx: &Ctx, arn: &str) -> Result<Stored<Authority>> {
+/// The caller's authority of this name, if the call may touch it.
+pub(super) async fn authority(ctx: &Ctx, arn: &str) -> Result<Allowed<Stored<Authority>>> {
+    authority_as(ctx, Act::Own, arn).await
+}
+
+/// As [`authority`], for what the call does on the way.
+pub(super) async fn authority_as(
+    ctx: &Ctx,
+    act: Act<'_>,
+    arn: &str,
+) -> Result<Allowed<Stored<Authority>>> {
     let id = ctx.own(arn, "acm-pca", "certificate-authority")?;
     let key = authority_key(ctx.account(), &ctx.region, id);
-    load(&ctx.app.store, &key, arn, ctx.now).await
+    let found = find(&ctx.app.store, &key, ctx.now).await?;
+    let found = ctx.admit(act, arn, found, |found, resource| {
+        describe(&found.value.ca, resource)
+    })?;
+    found.ok_or_else(|| missing(arn))
+}
+
+/// What decisions on an authority look at.
+pub(super) fn describe<'a>(ca: &'a CertificateAuthority, resource: Resource<'a>) -> Resource<'a> {
+    resource.tagged(&ca.tags).under(ca.policy.as_deref())
 }
 
 /// Changes the caller's authority of this name; `apply` may add to the commit. Starts anew when
@@ -316,7 +337,7 @@ pub(super) async fn change(
             key,
             version,
             mut value,
-        } = authority(ctx, arn).await?;
+        } = authority(ctx, arn).await?.into_inner();
         let mut batch = Batch::new();
         apply(&mut value.ca, &mut batch)?;
         batch.put(AUTHORITIES, key, &value, Expect::Version(version));

@@ -9,10 +9,11 @@ use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_crypto::x509;
 use keystead_store::{Collection, StoreError, Stored};
 
-use super::authorities::{ATTEMPTS, authority, contended};
+use super::authorities::{ATTEMPTS, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, prepare};
 use super::record::{self, Authority, Issued, authority_key, load, own_certificate};
 use super::text;
+use crate::access::Act;
 use crate::token::{self, Known};
 use crate::{App, Ctx};
 
@@ -163,9 +164,9 @@ pub async fn trust(app: &App, account: &AccountId, region: &Region, ca_arn: &str
 }
 
 /// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
-/// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`].
-pub async fn must_exist(ctx: &Ctx, ca_arn: &str) -> Result<()> {
-    authority(ctx, ca_arn).await.map(|_| ())
+/// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.
+pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<()> {
+    authority_as(ctx, act, ca_arn).await.map(|_| ())
 }
 
 /// The certificate of a token that was used before, completed if it was left halfway.

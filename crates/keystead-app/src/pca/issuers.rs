@@ -13,9 +13,10 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::authorities::authority;
+use super::authorities::{authority, describe};
 use super::record::{Authority, authority_key};
 use crate::Ctx;
+use crate::access::{Act, Allowed};
 
 /// See the module's documentation.
 pub(crate) struct Issuers {
@@ -33,18 +34,23 @@ impl Default for Issuers {
 }
 
 impl Issuers {
-    /// The caller's authority of this name as it was when it was read last.
+    /// The caller's authority of this name as it was when it was read last, if the call may touch it.
     pub(super) fn remembered(
         &self,
         ctx: &Ctx,
         arn: &str,
     ) -> Result<Option<Arc<Stored<Authority>>>> {
-        Ok(self.known.lock().get(&key(ctx, arn)?).cloned())
+        let found = self.known.lock().get(&key(ctx, arn)?).cloned();
+        // Who is refused by what is remembered is refused by what is stored, or by nothing.
+        let found = ctx.admit(Act::Own, arn, found, |found, resource| {
+            describe(&found.value.ca, resource)
+        });
+        Ok(found.ok().flatten().map(Allowed::into_inner))
     }
 
     /// The caller's authority of this name, which is remembered.
     pub(super) async fn read(&self, ctx: &Ctx, arn: &str) -> Result<Arc<Stored<Authority>>> {
-        let found = Arc::new(authority(ctx, arn).await?);
+        let found = Arc::new(authority(ctx, arn).await?.into_inner());
         self.known.lock().put(found.key.clone(), Arc::clone(&found));
         Ok(found)
     }

@@ -148,7 +148,7 @@ async fn install(
             key,
             version,
             mut value,
-        } = authority(ctx, arn).await?;
+        } = authority(ctx, arn).await?.into_inner();
         value.ca.install(installed.clone(), ctx.now)?;
         let mut batch = Batch::new();
         batch.put(

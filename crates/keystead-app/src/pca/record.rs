@@ -113,15 +113,25 @@ pub(super) async fn load(
     arn: &str,
     now: Timestamp,
 ) -> Result<Stored<Authority>> {
+    find(store, key, now).await?.ok_or_else(|| missing(arn))
+}
+
+/// The authority with this key, unless it is gone.
+pub(super) async fn find(
+    store: &Store,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Stored<Authority>>> {
     let found = store.get::<Authority>(AUTHORITIES, key).await?;
-    found
-        .filter(|stored| !stored.value.ca.is_to_be_purged(now))
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("Could not find Certificate Authority {arn}."),
-            )
-        })
+    Ok(found.filter(|stored| !stored.value.ca.is_to_be_purged(now)))
+}
+
+/// The refusal for an authority that is not there.
+pub(super) fn missing(arn: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("Could not find Certificate Authority {arn}."),
+    )
 }
 
 /// The certificate with this fingerprint that the authority of key `authority` works or worked under.

@@ -118,15 +118,21 @@ pub async fn list_tags(ctx: &Ctx, input: wire::ListTagsRequest) -> Result<wire::
     let arn = &input.certificate_authority_arn;
     let found = authority(ctx, arn).await?;
     found.value.ca.check(Command::Administer, ctx.now)?;
-    let all = found.value.ca.tags.into_iter().map(|(key, value)| {
-        (
-            key.clone(),
-            wire::Tag {
-                key,
-                value: Some(value),
-            },
-        )
-    });
+    let all = found
+        .into_inner()
+        .value
+        .ca
+        .tags
+        .into_iter()
+        .map(|(key, value)| {
+            (
+                key.clone(),
+                wire::Tag {
+                    key,
+                    value: Some(value),
+                },
+            )
+        });
     let scope = format!("ListTags {arn}");
     let (tags, next_token) = page(
         ctx,
@@ -163,7 +169,7 @@ pub async fn get_policy(
 ) -> Result<wire::GetPolicyResponse> {
     let found = authority(ctx, &input.resource_arn).await?;
     found.value.ca.check(Command::Administer, ctx.now)?;
-    let policy = found.value.ca.policy.ok_or_else(|| {
+    let policy = found.into_inner().value.ca.policy.ok_or_else(|| {
         Error::new(
             ErrorKind::NotFound,
             format!(

@@ -152,7 +152,7 @@ impl World {
     pub(super) async fn associate(&self, arn: &str, user: &str) -> Result<(), ErrorKind> {
         let ctx = self.ctx();
         let mut batch = keystead_store::Batch::new();
-        acm::internal::associate(&ctx, &mut batch, arn, user)
+        acm::internal::associate(&ctx, crate::access::Act::Own, &mut batch, arn, user)
             .await
             .map_err(kind)?;
         self.app

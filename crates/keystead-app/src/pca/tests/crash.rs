@@ -58,7 +58,7 @@ async fn stored(world: &World, arn: &str) -> Option<Issued> {
 }
 
 async fn authority_of(world: &World, arn: &str) -> Stored<Authority> {
-    authority(&world.ctx(), arn).await.unwrap()
+    authority(&world.ctx(), arn).await.unwrap().into_inner()
 }
 
 #[tokio::test]

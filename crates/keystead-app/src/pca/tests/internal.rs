@@ -7,6 +7,7 @@ use keystead_wire::acm_pca as wire;
 use super::super::internal::{AcmRequest, IssuedCertificate, issue_for_acm, must_exist, trust};
 use super::super::*;
 use super::world::*;
+use crate::access::Act;
 
 fn request(spki_der: &[u8]) -> AcmRequest {
     AcmRequest {
@@ -140,9 +141,9 @@ async fn trust_is_the_path_up_to_the_root_and_its_version_grows() {
     let pending = world
         .create(wire::CertificateAuthorityType::Root, KeySpec::EcP256)
         .await;
-    must_exist(&ctx, &pending).await.unwrap();
+    must_exist(&ctx, Act::Own, &pending).await.unwrap();
     assert_eq!(
-        kind(must_exist(&ctx, &format!("{pending}0")).await),
+        kind(must_exist(&ctx, Act::Own, &format!("{pending}0")).await),
         Some(ErrorKind::NotFound)
     );
     let of = async |arn: &str| trust(&world.app, ctx.account(), &ctx.region, arn).await;

@@ -75,6 +75,8 @@ impl World {
             source_ip: None,
             user_agent: "test".into(),
             now: self.app.env.now(),
+            secure: true,
+            access: crate::Access::default(),
         }
     }
 
