@@ -70,7 +70,7 @@ pub(super) async fn cut_off(world: &World, request: wire::RequestCertificateRequ
 struct Anything {}
 
 impl Versioned for Anything {
-    const MARKER: &'static str = "pca.certificate/1";
+    const MARKER: &'static str = "pca.certificate/2";
 }
 
 /// How many certificates CAs have issued.

@@ -194,7 +194,7 @@ async fn a_signature_of_another_key_does_not_leave() {
     let stranger = world.app.keys.generate(KeySpec::EcP384).await.unwrap();
     let mixed_up = Authority {
         key: stranger.key,
-        ..found.value
+        ..found.into_inner().value
     };
     assert_eq!(
         kind(complete(&world.app, &mixed_up, intent).await),
