@@ -70,7 +70,7 @@ async fn names_of_others_and_of_nothing_are_told_apart() {
         ),
         (
             "arn:aws:acm:us-east-1:000000000000:certificate/none",
-            ErrorKind::NotFound,
+            ErrorKind::AccessDenied,
         ),
         (
             "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/none",

@@ -299,23 +299,29 @@ async fn listings_page_and_stay_within_the_account_and_region() {
 async fn others_can_not_see_or_touch_an_authority() {
     let world = World::new().await;
     let arn = world.root(KeySpec::EcP256).await;
-    for ctx in [
-        world.ctx_of("111111111111", "us-east-1"),
-        world.ctx_of("123456789012", "eu-west-1"),
+    for (ctx, expected) in [
+        (
+            world.ctx_of("111111111111", "us-east-1"),
+            ErrorKind::AccessDenied,
+        ),
+        (
+            world.ctx_of("123456789012", "eu-west-1"),
+            ErrorKind::NotFound,
+        ),
     ] {
         let input = wire::DescribeCertificateAuthorityRequest {
             certificate_authority_arn: arn.clone(),
         };
         assert_eq!(
             kind(describe_certificate_authority(&ctx, input).await),
-            Some(ErrorKind::NotFound)
+            Some(expected)
         );
         let input = wire::DeletePolicyRequest {
             resource_arn: arn.clone(),
         };
         assert_eq!(
             kind(delete_policy(&ctx, input).await),
-            Some(ErrorKind::NotFound)
+            Some(expected)
         );
     }
     for (bad, expected) in [
