@@ -6,6 +6,7 @@ import refusals
 
 # The status of each code (IAM's model, and the front end's for a key that is not known).
 STATUS = {
+    "AccessDenied": 403,
     "DeleteConflict": 409,
     "EntityAlreadyExists": 409,
     "InvalidClientTokenId": 403,
@@ -19,6 +20,12 @@ def refused(code, call, **arguments):
     with refusals.refused(code, status=STATUS.get(code, 400)) as refusal:
         call(**arguments)
     return refusal.message
+
+
+def document(actions=("kms:Encrypt",), resource="*", **more):
+    """A policy for identities, as text."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def trust(service="ec2.amazonaws.com"):

@@ -81,7 +81,7 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::ResourceInUse => "ResourceInUseException",
         ErrorKind::TooManyTags => "TooManyTagsException",
         ErrorKind::Unavailable => return ("ServiceUnavailable", 503),
-        ErrorKind::Validation => VALIDATION,
+        ErrorKind::NotAttachable | ErrorKind::Validation => VALIDATION,
     };
     (code, 400)
 }
@@ -114,6 +114,7 @@ fn iam(kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
         ErrorKind::InvalidState => ("UnmodifiableEntityException", 400),
         ErrorKind::LimitExceeded | ErrorKind::TooManyTags => ("LimitExceededException", 409),
+        ErrorKind::NotAttachable => ("PolicyNotAttachableException", 400),
         ErrorKind::NotFound => ("NoSuchEntityException", 404),
         ErrorKind::RequestAlreadyProcessed | ErrorKind::RequestInProgress => {
             ("EntityTemporarilyUnmodifiableException", 409)
@@ -149,6 +150,7 @@ fn sts(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::InvalidState
         | ErrorKind::MalformedCertificate
         | ErrorKind::MalformedCsr
+        | ErrorKind::NotAttachable
         | ErrorKind::NotFound
         | ErrorKind::RequestAlreadyProcessed
         | ErrorKind::RequestInProgress

@@ -83,6 +83,8 @@ pub enum ErrorKind {
     MalformedCertificate,
     /// A certificate signing request cannot be parsed or its signature does not verify.
     MalformedCsr,
+    /// A policy that callers may not attach.
+    NotAttachable,
     /// The named record does not exist (in this account and region).
     NotFound,
     /// The request was already carried out.

@@ -298,9 +298,6 @@ impl Service<'_> {
     fn type_of_shape(&self, name: &str, out: &mut String) -> Outcome {
         let shape = self.model.shape(name)?;
         match shape.kind.as_str() {
-            "structure" if shape.union => {
-                Err(format!("{name}: unions have no Rust form yet; give them an enum here").into())
-            }
             "structure" => self.structure(name, shape, out),
             "string" if !shape.values.is_empty() => enumeration(name, shape, out),
             _ => Ok(()),
@@ -314,9 +311,11 @@ impl Service<'_> {
         } else {
             ""
         };
+        // That a union has no more than one member is the use case's to check.
+        let what = if shape.union { "union" } else { "structure" };
         write!(
             out,
-            "\n/// The structure `{name}`.\n#[derive(Clone, Debug{default}, PartialEq)]\n"
+            "\n/// The {what} `{name}`.\n#[derive(Clone, Debug{default}, PartialEq)]\n"
         )?;
         if shape.members.0.is_empty() {
             writeln!(out, "pub struct {ident};\n")?;

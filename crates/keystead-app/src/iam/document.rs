@@ -6,10 +6,15 @@ use keystead_policy::{Kind, Policy};
 
 /// Refuses what is no policy of this kind, and what is longer than the quota; "IAM doesn't count white
 /// space when calculating the size" (IAM user guide, quotas).
-///
-/// The refusal has AWS's text alone, which clients compare: where the fault is, they are not told.
 pub(super) fn check(document: &str, kind: Kind, quota: Quota) -> Result<Policy> {
     quota.admits(keystead_policy::size(document))?;
+    parse(document, kind)
+}
+
+/// Refuses what is no policy of this kind.
+///
+/// The refusal has AWS's text alone, which clients compare: where the fault is, they are not told.
+pub(super) fn parse(document: &str, kind: Kind) -> Result<Policy> {
     Policy::parse(document, kind)
         .map_err(|malformed| Error::new(ErrorKind::InvalidPolicy, malformed.message))
 }

@@ -64,9 +64,6 @@ impl Listing {
 
     /// A page of the records whose keys begin with `prefix`, in the order of their keys; `show` is given
     /// what stands behind the prefix, and leaves out what does not belong in the listing.
-    ///
-    /// A page is full, or the last one, or as far as [`MAX_EXAMINED`] records reach: "IAM might return
-    /// fewer than the MaxItems number of results even when there are more results available" (model).
     pub(crate) async fn scan<R: Versioned, T>(
         &self,
         ctx: &Ctx,
@@ -74,6 +71,33 @@ impl Listing {
         prefix: &str,
         show: impl Fn(&str, R) -> Option<T>,
     ) -> Result<Page<T>> {
+        let size = self.limit().saturating_add(1).min(CHUNK);
+        let next = |after: Option<String>| async move {
+            let found = chunk::<R>(ctx, collection, prefix, after.as_deref(), size).await?;
+            let keyed = found.into_iter();
+            Ok(keyed
+                .map(|(name, record)| (name.clone(), (name, record)))
+                .collect())
+        };
+        let show = |(name, record): (String, R)| std::future::ready(Ok(show(&name, record)));
+        self.walk(ctx, next, show).await
+    }
+
+    /// A page of candidates whose keys are in an order of the caller's making: `next` answers some of
+    /// those after a key, none at the end; `show` leaves out what does not belong in the listing.
+    ///
+    /// A page is full, or the last one, or as far as [`MAX_EXAMINED`] candidates reach: "IAM might return
+    /// fewer than the MaxItems number of results even when there are more results available" (model).
+    pub(crate) async fn walk<C, T, N, S>(
+        &self,
+        ctx: &Ctx,
+        next: impl Fn(Option<String>) -> N,
+        show: impl Fn(C) -> S,
+    ) -> Result<Page<T>>
+    where
+        N: Future<Output = Result<Vec<(String, C)>>>,
+        S: Future<Output = Result<Option<T>>>,
+    {
         let limit = self.limit();
         let mut after = self.resume(ctx)?;
         let mut items = Vec::new();
@@ -83,33 +107,25 @@ impl Listing {
             if examined >= MAX_EXAMINED {
                 break after;
             }
-            let from = after.as_ref().map(|after| format!("{prefix}{after}"));
-            let size = limit.saturating_add(1).min(CHUNK);
-            let found = ctx
-                .app
-                .store
-                .scan::<R>(collection, prefix, from.as_deref(), size)
-                .await?;
-            let ended = found.len() < size;
+            let found = next(after.clone()).await?;
+            if found.is_empty() {
+                break None;
+            }
             examined += found.len();
-            for stored in found {
-                let name = stored.key.strip_prefix(prefix).unwrap_or_default();
-                if let Some(item) = show(name, stored.value) {
+            for (key, candidate) in found {
+                if let Some(item) = show(candidate).await? {
                     if items.len() == limit {
                         break 'page last_shown;
                     }
                     items.push(item);
-                    last_shown = Some(name.to_owned());
+                    last_shown = Some(key.clone());
                 }
-                after = Some(name.to_owned());
-            }
-            if ended {
-                break None;
+                after = Some(key);
             }
         };
         Ok(Page {
             items,
-            marker: next.map(|name| cursor::token(ctx, &self.scope, &name)),
+            marker: next.map(|key| cursor::token(ctx, &self.scope, &key)),
         })
     }
 
@@ -145,11 +161,31 @@ impl Listing {
     }
 }
 
+/// Some of the records behind `prefix` and after the key `after`, each with what stands behind the prefix.
+pub(crate) async fn chunk<R: Versioned>(
+    ctx: &Ctx,
+    collection: Collection,
+    prefix: &str,
+    after: Option<&str>,
+    size: usize,
+) -> Result<Vec<(String, R)>> {
+    let from = after.map(|after| format!("{prefix}{after}"));
+    let store = &ctx.app.store;
+    let found = store
+        .scan::<R>(collection, prefix, from.as_deref(), size)
+        .await?;
+    let name = |key: &str| key.strip_prefix(prefix).unwrap_or_default().to_owned();
+    Ok(found
+        .into_iter()
+        .map(|stored| (name(&stored.key), stored.value))
+        .collect())
+}
+
 /// Model, `MaxItems`: "If you do not include this parameter, the number of items defaults to 100".
 const DEFAULT_PAGE: usize = 100;
 
 /// Records read at a time.
-const CHUNK: usize = 250;
+pub(crate) const CHUNK: usize = 250;
 
 /// Records looked at for one page: more than the groups, roles and instance profiles that an account may
 /// have together with a fifth of its users; reading them takes some ten milliseconds.

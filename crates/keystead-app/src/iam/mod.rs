@@ -5,12 +5,14 @@
 
 mod account;
 mod admit;
+mod attach;
 mod boundary;
 mod changes;
 mod document;
 pub(crate) mod effective;
 mod groups;
 mod identity;
+mod inline;
 mod keys;
 pub(crate) mod last_used;
 mod linked;
@@ -28,6 +30,11 @@ pub(crate) use account::{
     create_account_alias, delete_account_alias, get_account_summary, list_account_aliases,
 };
 pub(crate) use admit::admit;
+pub(crate) use attach::{
+    attach_group_policy, attach_role_policy, attach_user_policy, detach_group_policy,
+    detach_role_policy, detach_user_policy, list_attached_group_policies,
+    list_attached_role_policies, list_attached_user_policies,
+};
 pub(crate) use boundary::{
     delete_role_permissions_boundary, delete_user_permissions_boundary,
     put_role_permissions_boundary, put_user_permissions_boundary,
@@ -36,12 +43,22 @@ pub(crate) use groups::{
     add_user_to_group, create_group, delete_group, get_group, list_groups, list_groups_for_user,
     remove_user_from_group, update_group,
 };
+pub(crate) use inline::{
+    delete_group_policy, delete_role_policy, delete_user_policy, get_group_policy, get_role_policy,
+    get_user_policy, list_group_policies, list_role_policies, list_user_policies, put_group_policy,
+    put_role_policy, put_user_policy,
+};
 pub(crate) use keys::{
     create_access_key, delete_access_key, get_access_key_last_used, list_access_keys,
     update_access_key,
 };
 pub(crate) use linked::{
     create_service_linked_role, delete_service_linked_role, get_service_linked_role_deletion_status,
+};
+pub(crate) use managed::{
+    create_policy, create_policy_version, delete_policy, delete_policy_version, get_policy,
+    get_policy_version, list_entities_for_policy, list_policies, list_policy_tags,
+    list_policy_versions, set_default_policy_version, tag_policy, untag_policy,
 };
 pub(crate) use oidc::{
     add_client_id_to_open_id_connect_provider, create_open_id_connect_provider,

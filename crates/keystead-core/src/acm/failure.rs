@@ -83,6 +83,7 @@ impl Failure {
             | ErrorKind::InvalidTag
             | ErrorKind::MalformedCertificate
             | ErrorKind::MalformedCsr
+            | ErrorKind::NotAttachable
             | ErrorKind::RequestAlreadyProcessed
             | ErrorKind::RequestFailed
             | ErrorKind::ResourceInUse

@@ -21,34 +21,57 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER,
         &operation::ADD_ROLE_TO_INSTANCE_PROFILE,
         &operation::ADD_USER_TO_GROUP,
+        &operation::ATTACH_GROUP_POLICY,
+        &operation::ATTACH_ROLE_POLICY,
+        &operation::ATTACH_USER_POLICY,
         &operation::CREATE_ACCESS_KEY,
         &operation::CREATE_ACCOUNT_ALIAS,
         &operation::CREATE_GROUP,
         &operation::CREATE_INSTANCE_PROFILE,
         &operation::CREATE_OPEN_ID_CONNECT_PROVIDER,
+        &operation::CREATE_POLICY,
+        &operation::CREATE_POLICY_VERSION,
         &operation::CREATE_ROLE,
         &operation::CREATE_SERVICE_LINKED_ROLE,
         &operation::CREATE_USER,
         &operation::DELETE_ACCESS_KEY,
         &operation::DELETE_ACCOUNT_ALIAS,
         &operation::DELETE_GROUP,
+        &operation::DELETE_GROUP_POLICY,
         &operation::DELETE_INSTANCE_PROFILE,
         &operation::DELETE_OPEN_ID_CONNECT_PROVIDER,
+        &operation::DELETE_POLICY,
+        &operation::DELETE_POLICY_VERSION,
         &operation::DELETE_ROLE,
         &operation::DELETE_ROLE_PERMISSIONS_BOUNDARY,
+        &operation::DELETE_ROLE_POLICY,
         &operation::DELETE_SERVICE_LINKED_ROLE,
         &operation::DELETE_USER,
         &operation::DELETE_USER_PERMISSIONS_BOUNDARY,
+        &operation::DELETE_USER_POLICY,
+        &operation::DETACH_GROUP_POLICY,
+        &operation::DETACH_ROLE_POLICY,
+        &operation::DETACH_USER_POLICY,
         &operation::GET_ACCESS_KEY_LAST_USED,
         &operation::GET_ACCOUNT_SUMMARY,
         &operation::GET_GROUP,
+        &operation::GET_GROUP_POLICY,
         &operation::GET_INSTANCE_PROFILE,
         &operation::GET_OPEN_ID_CONNECT_PROVIDER,
+        &operation::GET_POLICY,
+        &operation::GET_POLICY_VERSION,
         &operation::GET_ROLE,
+        &operation::GET_ROLE_POLICY,
         &operation::GET_SERVICE_LINKED_ROLE_DELETION_STATUS,
         &operation::GET_USER,
+        &operation::GET_USER_POLICY,
         &operation::LIST_ACCESS_KEYS,
         &operation::LIST_ACCOUNT_ALIASES,
+        &operation::LIST_ATTACHED_GROUP_POLICIES,
+        &operation::LIST_ATTACHED_ROLE_POLICIES,
+        &operation::LIST_ATTACHED_USER_POLICIES,
+        &operation::LIST_ENTITIES_FOR_POLICY,
+        &operation::LIST_GROUP_POLICIES,
         &operation::LIST_GROUPS,
         &operation::LIST_GROUPS_FOR_USER,
         &operation::LIST_INSTANCE_PROFILE_TAGS,
@@ -56,21 +79,32 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::LIST_INSTANCE_PROFILES_FOR_ROLE,
         &operation::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS,
         &operation::LIST_OPEN_ID_CONNECT_PROVIDERS,
+        &operation::LIST_POLICIES,
+        &operation::LIST_POLICY_TAGS,
+        &operation::LIST_POLICY_VERSIONS,
+        &operation::LIST_ROLE_POLICIES,
         &operation::LIST_ROLE_TAGS,
         &operation::LIST_ROLES,
+        &operation::LIST_USER_POLICIES,
         &operation::LIST_USER_TAGS,
         &operation::LIST_USERS,
+        &operation::PUT_GROUP_POLICY,
         &operation::PUT_ROLE_PERMISSIONS_BOUNDARY,
+        &operation::PUT_ROLE_POLICY,
         &operation::PUT_USER_PERMISSIONS_BOUNDARY,
+        &operation::PUT_USER_POLICY,
         &operation::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER,
         &operation::REMOVE_ROLE_FROM_INSTANCE_PROFILE,
         &operation::REMOVE_USER_FROM_GROUP,
+        &operation::SET_DEFAULT_POLICY_VERSION,
         &operation::TAG_INSTANCE_PROFILE,
         &operation::TAG_OPEN_ID_CONNECT_PROVIDER,
+        &operation::TAG_POLICY,
         &operation::TAG_ROLE,
         &operation::TAG_USER,
         &operation::UNTAG_INSTANCE_PROFILE,
         &operation::UNTAG_OPEN_ID_CONNECT_PROVIDER,
+        &operation::UNTAG_POLICY,
         &operation::UNTAG_ROLE,
         &operation::UNTAG_USER,
         &operation::UPDATE_ACCESS_KEY,
@@ -647,6 +681,73 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static ATTACH_GROUP_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AttachGroupPolicy",
+        input: &schema::ATTACH_GROUP_POLICY_REQUEST,
+        output: &schema::ATTACH_GROUP_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::POLICY_NOT_ATTACHABLE_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AttachGroupPolicy"),
+            resource: "group",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
+    pub(crate) static ATTACH_ROLE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AttachRolePolicy",
+        input: &schema::ATTACH_ROLE_POLICY_REQUEST,
+        output: &schema::ATTACH_ROLE_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::POLICY_NOT_ATTACHABLE_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+            &error::UNMODIFIABLE_ENTITY_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AttachRolePolicy"),
+            resource: "role",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
+    pub(crate) static ATTACH_USER_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AttachUserPolicy",
+        input: &schema::ATTACH_USER_POLICY_REQUEST,
+        output: &schema::ATTACH_USER_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::POLICY_NOT_ATTACHABLE_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:AttachUserPolicy"),
+            resource: "user",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
     pub(crate) static CREATE_ACCESS_KEY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "CreateAccessKey",
@@ -750,6 +851,51 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:CreateOpenIDConnectProvider"),
             resource: "oidc-provider",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static CREATE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreatePolicy",
+        input: &schema::CREATE_POLICY_REQUEST,
+        output: &schema::CREATE_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::CONCURRENT_MODIFICATION_EXCEPTION,
+            &error::ENTITY_ALREADY_EXISTS_EXCEPTION,
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("CreatePolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreatePolicy"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static CREATE_POLICY_VERSION: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreatePolicyVersion",
+        input: &schema::CREATE_POLICY_VERSION_REQUEST,
+        output: &schema::CREATE_POLICY_VERSION_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("CreatePolicyVersionResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:CreatePolicyVersion"),
+            resource: "policy",
             keys: &[],
         },
     };
@@ -883,6 +1029,26 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static DELETE_GROUP_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteGroupPolicy",
+        input: &schema::DELETE_GROUP_POLICY_REQUEST,
+        output: &schema::DELETE_GROUP_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteGroupPolicy"),
+            resource: "group",
+            keys: &[],
+        },
+    };
+
     pub(crate) static DELETE_INSTANCE_PROFILE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "DeleteInstanceProfile",
@@ -920,6 +1086,50 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:DeleteOpenIDConnectProvider"),
             resource: "oidc-provider",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static DELETE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeletePolicy",
+        input: &schema::DELETE_POLICY_REQUEST,
+        output: &schema::DELETE_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::DELETE_CONFLICT_EXCEPTION,
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeletePolicy"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static DELETE_POLICY_VERSION: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeletePolicyVersion",
+        input: &schema::DELETE_POLICY_VERSION_REQUEST,
+        output: &schema::DELETE_POLICY_VERSION_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::DELETE_CONFLICT_EXCEPTION,
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeletePolicyVersion"),
+            resource: "policy",
             keys: &[],
         },
     };
@@ -962,6 +1172,27 @@ pub(crate) mod operation {
         unsigned: false,
         access: AccessDef {
             action: Some("iam:DeleteRolePermissionsBoundary"),
+            resource: "role",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static DELETE_ROLE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteRolePolicy",
+        input: &schema::DELETE_ROLE_POLICY_REQUEST,
+        output: &schema::DELETE_ROLE_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+            &error::UNMODIFIABLE_ENTITY_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteRolePolicy"),
             resource: "role",
             keys: &[],
         },
@@ -1028,6 +1259,90 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static DELETE_USER_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteUserPolicy",
+        input: &schema::DELETE_USER_POLICY_REQUEST,
+        output: &schema::DELETE_USER_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DeleteUserPolicy"),
+            resource: "user",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static DETACH_GROUP_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DetachGroupPolicy",
+        input: &schema::DETACH_GROUP_POLICY_REQUEST,
+        output: &schema::DETACH_GROUP_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DetachGroupPolicy"),
+            resource: "group",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
+    pub(crate) static DETACH_ROLE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DetachRolePolicy",
+        input: &schema::DETACH_ROLE_POLICY_REQUEST,
+        output: &schema::DETACH_ROLE_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+            &error::UNMODIFIABLE_ENTITY_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DetachRolePolicy"),
+            resource: "role",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
+    pub(crate) static DETACH_USER_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DetachUserPolicy",
+        input: &schema::DETACH_USER_POLICY_REQUEST,
+        output: &schema::DETACH_USER_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:DetachUserPolicy"),
+            resource: "user",
+            keys: &[("iam:PolicyARN", &["PolicyArn"])],
+        },
+    };
+
     pub(crate) static GET_ACCESS_KEY_LAST_USED: OperationDef = OperationDef {
         service: &SERVICE,
         name: "GetAccessKeyLastUsed",
@@ -1079,6 +1394,25 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static GET_GROUP_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetGroupPolicy",
+        input: &schema::GET_GROUP_POLICY_REQUEST,
+        output: &schema::GET_GROUP_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("GetGroupPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetGroupPolicy"),
+            resource: "group",
+            keys: &[],
+        },
+    };
+
     pub(crate) static GET_INSTANCE_PROFILE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "GetInstanceProfile",
@@ -1118,6 +1452,46 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static GET_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetPolicy",
+        input: &schema::GET_POLICY_REQUEST,
+        output: &schema::GET_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("GetPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetPolicy"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static GET_POLICY_VERSION: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetPolicyVersion",
+        input: &schema::GET_POLICY_VERSION_REQUEST,
+        output: &schema::GET_POLICY_VERSION_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("GetPolicyVersionResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetPolicyVersion"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
     pub(crate) static GET_ROLE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "GetRole",
@@ -1132,6 +1506,25 @@ pub(crate) mod operation {
         unsigned: false,
         access: AccessDef {
             action: Some("iam:GetRole"),
+            resource: "role",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static GET_ROLE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetRolePolicy",
+        input: &schema::GET_ROLE_POLICY_REQUEST,
+        output: &schema::GET_ROLE_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("GetRolePolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetRolePolicy"),
             resource: "role",
             keys: &[],
         },
@@ -1176,6 +1569,25 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static GET_USER_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetUserPolicy",
+        input: &schema::GET_USER_POLICY_REQUEST,
+        output: &schema::GET_USER_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("GetUserPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetUserPolicy"),
+            resource: "user",
+            keys: &[],
+        },
+    };
+
     pub(crate) static LIST_ACCESS_KEYS: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListAccessKeys",
@@ -1207,6 +1619,105 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:ListAccountAliases"),
             resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ATTACHED_GROUP_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListAttachedGroupPolicies",
+        input: &schema::LIST_ATTACHED_GROUP_POLICIES_REQUEST,
+        output: &schema::LIST_ATTACHED_GROUP_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListAttachedGroupPoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListAttachedGroupPolicies"),
+            resource: "group",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ATTACHED_ROLE_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListAttachedRolePolicies",
+        input: &schema::LIST_ATTACHED_ROLE_POLICIES_REQUEST,
+        output: &schema::LIST_ATTACHED_ROLE_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListAttachedRolePoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListAttachedRolePolicies"),
+            resource: "role",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ATTACHED_USER_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListAttachedUserPolicies",
+        input: &schema::LIST_ATTACHED_USER_POLICIES_REQUEST,
+        output: &schema::LIST_ATTACHED_USER_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListAttachedUserPoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListAttachedUserPolicies"),
+            resource: "user",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ENTITIES_FOR_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListEntitiesForPolicy",
+        input: &schema::LIST_ENTITIES_FOR_POLICY_REQUEST,
+        output: &schema::LIST_ENTITIES_FOR_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListEntitiesForPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListEntitiesForPolicy"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_GROUP_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListGroupPolicies",
+        input: &schema::LIST_GROUP_POLICIES_REQUEST,
+        output: &schema::LIST_GROUP_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListGroupPoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListGroupPolicies"),
+            resource: "group",
             keys: &[],
         },
     };
@@ -1336,6 +1847,81 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static LIST_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListPolicies",
+        input: &schema::LIST_POLICIES_REQUEST,
+        output: &schema::LIST_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[&error::SERVICE_FAILURE_EXCEPTION],
+        result_wrapper: Some("ListPoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListPolicies"),
+            resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_POLICY_TAGS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListPolicyTags",
+        input: &schema::LIST_POLICY_TAGS_REQUEST,
+        output: &schema::LIST_POLICY_TAGS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListPolicyTagsResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListPolicyTags"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_POLICY_VERSIONS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListPolicyVersions",
+        input: &schema::LIST_POLICY_VERSIONS_REQUEST,
+        output: &schema::LIST_POLICY_VERSIONS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListPolicyVersionsResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListPolicyVersions"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ROLE_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListRolePolicies",
+        input: &schema::LIST_ROLE_POLICIES_REQUEST,
+        output: &schema::LIST_ROLE_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListRolePoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListRolePolicies"),
+            resource: "role",
+            keys: &[],
+        },
+    };
+
     pub(crate) static LIST_ROLE_TAGS: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListRoleTags",
@@ -1367,6 +1953,25 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:ListRoles"),
             resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_USER_POLICIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListUserPolicies",
+        input: &schema::LIST_USER_POLICIES_REQUEST,
+        output: &schema::LIST_USER_POLICIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: Some("ListUserPoliciesResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:ListUserPolicies"),
+            resource: "user",
             keys: &[],
         },
     };
@@ -1406,6 +2011,27 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static PUT_GROUP_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "PutGroupPolicy",
+        input: &schema::PUT_GROUP_POLICY_REQUEST,
+        output: &schema::PUT_GROUP_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:PutGroupPolicy"),
+            resource: "group",
+            keys: &[],
+        },
+    };
+
     pub(crate) static PUT_ROLE_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "PutRolePermissionsBoundary",
@@ -1428,6 +2054,28 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static PUT_ROLE_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "PutRolePolicy",
+        input: &schema::PUT_ROLE_POLICY_REQUEST,
+        output: &schema::PUT_ROLE_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+            &error::UNMODIFIABLE_ENTITY_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:PutRolePolicy"),
+            resource: "role",
+            keys: &[],
+        },
+    };
+
     pub(crate) static PUT_USER_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "PutUserPermissionsBoundary",
@@ -1446,6 +2094,27 @@ pub(crate) mod operation {
             action: Some("iam:PutUserPermissionsBoundary"),
             resource: "user",
             keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
+        },
+    };
+
+    pub(crate) static PUT_USER_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "PutUserPolicy",
+        input: &schema::PUT_USER_POLICY_REQUEST,
+        output: &schema::PUT_USER_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:PutUserPolicy"),
+            resource: "user",
+            keys: &[],
         },
     };
 
@@ -1511,6 +2180,27 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static SET_DEFAULT_POLICY_VERSION: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "SetDefaultPolicyVersion",
+        input: &schema::SET_DEFAULT_POLICY_VERSION_REQUEST,
+        output: &schema::SET_DEFAULT_POLICY_VERSION_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:SetDefaultPolicyVersion"),
+            resource: "policy",
+            keys: &[],
+        },
+    };
+
     pub(crate) static TAG_INSTANCE_PROFILE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "TagInstanceProfile",
@@ -1551,6 +2241,28 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:TagOpenIDConnectProvider"),
             resource: "oidc-provider",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static TAG_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "TagPolicy",
+        input: &schema::TAG_POLICY_REQUEST,
+        output: &schema::TAG_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::CONCURRENT_MODIFICATION_EXCEPTION,
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:TagPolicy"),
+            resource: "policy",
             keys: &[],
         },
     };
@@ -1637,6 +2349,27 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:UntagOpenIDConnectProvider"),
             resource: "oidc-provider",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static UNTAG_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "UntagPolicy",
+        input: &schema::UNTAG_POLICY_REQUEST,
+        output: &schema::UNTAG_POLICY_RESPONSE,
+        has_output: false,
+        errors: &[
+            &error::CONCURRENT_MODIFICATION_EXCEPTION,
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::SERVICE_FAILURE_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:UntagPolicy"),
+            resource: "policy",
             keys: &[],
         },
     };
@@ -1863,6 +2596,39 @@ impl Operation for AddUserToGroup {
     const DEF: &'static OperationDef = &operation::ADD_USER_TO_GROUP;
 }
 
+/// The operation `AttachGroupPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct AttachGroupPolicy;
+
+impl Operation for AttachGroupPolicy {
+    type Input = AttachGroupPolicyRequest;
+    type Output = AttachGroupPolicyResponse;
+    const NAME: &'static str = "AttachGroupPolicy";
+    const DEF: &'static OperationDef = &operation::ATTACH_GROUP_POLICY;
+}
+
+/// The operation `AttachRolePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct AttachRolePolicy;
+
+impl Operation for AttachRolePolicy {
+    type Input = AttachRolePolicyRequest;
+    type Output = AttachRolePolicyResponse;
+    const NAME: &'static str = "AttachRolePolicy";
+    const DEF: &'static OperationDef = &operation::ATTACH_ROLE_POLICY;
+}
+
+/// The operation `AttachUserPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct AttachUserPolicy;
+
+impl Operation for AttachUserPolicy {
+    type Input = AttachUserPolicyRequest;
+    type Output = AttachUserPolicyResponse;
+    const NAME: &'static str = "AttachUserPolicy";
+    const DEF: &'static OperationDef = &operation::ATTACH_USER_POLICY;
+}
+
 /// The operation `CreateAccessKey`.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateAccessKey;
@@ -1916,6 +2682,28 @@ impl Operation for CreateOpenIdConnectProvider {
     type Output = CreateOpenIdConnectProviderResponse;
     const NAME: &'static str = "CreateOpenIDConnectProvider";
     const DEF: &'static OperationDef = &operation::CREATE_OPEN_ID_CONNECT_PROVIDER;
+}
+
+/// The operation `CreatePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreatePolicy;
+
+impl Operation for CreatePolicy {
+    type Input = CreatePolicyRequest;
+    type Output = CreatePolicyResponse;
+    const NAME: &'static str = "CreatePolicy";
+    const DEF: &'static OperationDef = &operation::CREATE_POLICY;
+}
+
+/// The operation `CreatePolicyVersion`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreatePolicyVersion;
+
+impl Operation for CreatePolicyVersion {
+    type Input = CreatePolicyVersionRequest;
+    type Output = CreatePolicyVersionResponse;
+    const NAME: &'static str = "CreatePolicyVersion";
+    const DEF: &'static OperationDef = &operation::CREATE_POLICY_VERSION;
 }
 
 /// The operation `CreateRole`.
@@ -1984,6 +2772,17 @@ impl Operation for DeleteGroup {
     const DEF: &'static OperationDef = &operation::DELETE_GROUP;
 }
 
+/// The operation `DeleteGroupPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteGroupPolicy;
+
+impl Operation for DeleteGroupPolicy {
+    type Input = DeleteGroupPolicyRequest;
+    type Output = DeleteGroupPolicyResponse;
+    const NAME: &'static str = "DeleteGroupPolicy";
+    const DEF: &'static OperationDef = &operation::DELETE_GROUP_POLICY;
+}
+
 /// The operation `DeleteInstanceProfile`.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteInstanceProfile;
@@ -2006,6 +2805,28 @@ impl Operation for DeleteOpenIdConnectProvider {
     const DEF: &'static OperationDef = &operation::DELETE_OPEN_ID_CONNECT_PROVIDER;
 }
 
+/// The operation `DeletePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeletePolicy;
+
+impl Operation for DeletePolicy {
+    type Input = DeletePolicyRequest;
+    type Output = DeletePolicyResponse;
+    const NAME: &'static str = "DeletePolicy";
+    const DEF: &'static OperationDef = &operation::DELETE_POLICY;
+}
+
+/// The operation `DeletePolicyVersion`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeletePolicyVersion;
+
+impl Operation for DeletePolicyVersion {
+    type Input = DeletePolicyVersionRequest;
+    type Output = DeletePolicyVersionResponse;
+    const NAME: &'static str = "DeletePolicyVersion";
+    const DEF: &'static OperationDef = &operation::DELETE_POLICY_VERSION;
+}
+
 /// The operation `DeleteRole`.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteRole;
@@ -2026,6 +2847,17 @@ impl Operation for DeleteRolePermissionsBoundary {
     type Output = DeleteRolePermissionsBoundaryResponse;
     const NAME: &'static str = "DeleteRolePermissionsBoundary";
     const DEF: &'static OperationDef = &operation::DELETE_ROLE_PERMISSIONS_BOUNDARY;
+}
+
+/// The operation `DeleteRolePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteRolePolicy;
+
+impl Operation for DeleteRolePolicy {
+    type Input = DeleteRolePolicyRequest;
+    type Output = DeleteRolePolicyResponse;
+    const NAME: &'static str = "DeleteRolePolicy";
+    const DEF: &'static OperationDef = &operation::DELETE_ROLE_POLICY;
 }
 
 /// The operation `DeleteServiceLinkedRole`.
@@ -2061,6 +2893,50 @@ impl Operation for DeleteUserPermissionsBoundary {
     const DEF: &'static OperationDef = &operation::DELETE_USER_PERMISSIONS_BOUNDARY;
 }
 
+/// The operation `DeleteUserPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteUserPolicy;
+
+impl Operation for DeleteUserPolicy {
+    type Input = DeleteUserPolicyRequest;
+    type Output = DeleteUserPolicyResponse;
+    const NAME: &'static str = "DeleteUserPolicy";
+    const DEF: &'static OperationDef = &operation::DELETE_USER_POLICY;
+}
+
+/// The operation `DetachGroupPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DetachGroupPolicy;
+
+impl Operation for DetachGroupPolicy {
+    type Input = DetachGroupPolicyRequest;
+    type Output = DetachGroupPolicyResponse;
+    const NAME: &'static str = "DetachGroupPolicy";
+    const DEF: &'static OperationDef = &operation::DETACH_GROUP_POLICY;
+}
+
+/// The operation `DetachRolePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DetachRolePolicy;
+
+impl Operation for DetachRolePolicy {
+    type Input = DetachRolePolicyRequest;
+    type Output = DetachRolePolicyResponse;
+    const NAME: &'static str = "DetachRolePolicy";
+    const DEF: &'static OperationDef = &operation::DETACH_ROLE_POLICY;
+}
+
+/// The operation `DetachUserPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DetachUserPolicy;
+
+impl Operation for DetachUserPolicy {
+    type Input = DetachUserPolicyRequest;
+    type Output = DetachUserPolicyResponse;
+    const NAME: &'static str = "DetachUserPolicy";
+    const DEF: &'static OperationDef = &operation::DETACH_USER_POLICY;
+}
+
 /// The operation `GetAccessKeyLastUsed`.
 #[derive(Clone, Copy, Debug)]
 pub struct GetAccessKeyLastUsed;
@@ -2094,6 +2970,17 @@ impl Operation for GetGroup {
     const DEF: &'static OperationDef = &operation::GET_GROUP;
 }
 
+/// The operation `GetGroupPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetGroupPolicy;
+
+impl Operation for GetGroupPolicy {
+    type Input = GetGroupPolicyRequest;
+    type Output = GetGroupPolicyResponse;
+    const NAME: &'static str = "GetGroupPolicy";
+    const DEF: &'static OperationDef = &operation::GET_GROUP_POLICY;
+}
+
 /// The operation `GetInstanceProfile`.
 #[derive(Clone, Copy, Debug)]
 pub struct GetInstanceProfile;
@@ -2116,6 +3003,28 @@ impl Operation for GetOpenIdConnectProvider {
     const DEF: &'static OperationDef = &operation::GET_OPEN_ID_CONNECT_PROVIDER;
 }
 
+/// The operation `GetPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetPolicy;
+
+impl Operation for GetPolicy {
+    type Input = GetPolicyRequest;
+    type Output = GetPolicyResponse;
+    const NAME: &'static str = "GetPolicy";
+    const DEF: &'static OperationDef = &operation::GET_POLICY;
+}
+
+/// The operation `GetPolicyVersion`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetPolicyVersion;
+
+impl Operation for GetPolicyVersion {
+    type Input = GetPolicyVersionRequest;
+    type Output = GetPolicyVersionResponse;
+    const NAME: &'static str = "GetPolicyVersion";
+    const DEF: &'static OperationDef = &operation::GET_POLICY_VERSION;
+}
+
 /// The operation `GetRole`.
 #[derive(Clone, Copy, Debug)]
 pub struct GetRole;
@@ -2125,6 +3034,17 @@ impl Operation for GetRole {
     type Output = GetRoleResponse;
     const NAME: &'static str = "GetRole";
     const DEF: &'static OperationDef = &operation::GET_ROLE;
+}
+
+/// The operation `GetRolePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetRolePolicy;
+
+impl Operation for GetRolePolicy {
+    type Input = GetRolePolicyRequest;
+    type Output = GetRolePolicyResponse;
+    const NAME: &'static str = "GetRolePolicy";
+    const DEF: &'static OperationDef = &operation::GET_ROLE_POLICY;
 }
 
 /// The operation `GetServiceLinkedRoleDeletionStatus`.
@@ -2149,6 +3069,17 @@ impl Operation for GetUser {
     const DEF: &'static OperationDef = &operation::GET_USER;
 }
 
+/// The operation `GetUserPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetUserPolicy;
+
+impl Operation for GetUserPolicy {
+    type Input = GetUserPolicyRequest;
+    type Output = GetUserPolicyResponse;
+    const NAME: &'static str = "GetUserPolicy";
+    const DEF: &'static OperationDef = &operation::GET_USER_POLICY;
+}
+
 /// The operation `ListAccessKeys`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListAccessKeys;
@@ -2169,6 +3100,61 @@ impl Operation for ListAccountAliases {
     type Output = ListAccountAliasesResponse;
     const NAME: &'static str = "ListAccountAliases";
     const DEF: &'static OperationDef = &operation::LIST_ACCOUNT_ALIASES;
+}
+
+/// The operation `ListAttachedGroupPolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAttachedGroupPolicies;
+
+impl Operation for ListAttachedGroupPolicies {
+    type Input = ListAttachedGroupPoliciesRequest;
+    type Output = ListAttachedGroupPoliciesResponse;
+    const NAME: &'static str = "ListAttachedGroupPolicies";
+    const DEF: &'static OperationDef = &operation::LIST_ATTACHED_GROUP_POLICIES;
+}
+
+/// The operation `ListAttachedRolePolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAttachedRolePolicies;
+
+impl Operation for ListAttachedRolePolicies {
+    type Input = ListAttachedRolePoliciesRequest;
+    type Output = ListAttachedRolePoliciesResponse;
+    const NAME: &'static str = "ListAttachedRolePolicies";
+    const DEF: &'static OperationDef = &operation::LIST_ATTACHED_ROLE_POLICIES;
+}
+
+/// The operation `ListAttachedUserPolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAttachedUserPolicies;
+
+impl Operation for ListAttachedUserPolicies {
+    type Input = ListAttachedUserPoliciesRequest;
+    type Output = ListAttachedUserPoliciesResponse;
+    const NAME: &'static str = "ListAttachedUserPolicies";
+    const DEF: &'static OperationDef = &operation::LIST_ATTACHED_USER_POLICIES;
+}
+
+/// The operation `ListEntitiesForPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListEntitiesForPolicy;
+
+impl Operation for ListEntitiesForPolicy {
+    type Input = ListEntitiesForPolicyRequest;
+    type Output = ListEntitiesForPolicyResponse;
+    const NAME: &'static str = "ListEntitiesForPolicy";
+    const DEF: &'static OperationDef = &operation::LIST_ENTITIES_FOR_POLICY;
+}
+
+/// The operation `ListGroupPolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListGroupPolicies;
+
+impl Operation for ListGroupPolicies {
+    type Input = ListGroupPoliciesRequest;
+    type Output = ListGroupPoliciesResponse;
+    const NAME: &'static str = "ListGroupPolicies";
+    const DEF: &'static OperationDef = &operation::LIST_GROUP_POLICIES;
 }
 
 /// The operation `ListGroups`.
@@ -2248,6 +3234,50 @@ impl Operation for ListOpenIdConnectProviders {
     const DEF: &'static OperationDef = &operation::LIST_OPEN_ID_CONNECT_PROVIDERS;
 }
 
+/// The operation `ListPolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPolicies;
+
+impl Operation for ListPolicies {
+    type Input = ListPoliciesRequest;
+    type Output = ListPoliciesResponse;
+    const NAME: &'static str = "ListPolicies";
+    const DEF: &'static OperationDef = &operation::LIST_POLICIES;
+}
+
+/// The operation `ListPolicyTags`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPolicyTags;
+
+impl Operation for ListPolicyTags {
+    type Input = ListPolicyTagsRequest;
+    type Output = ListPolicyTagsResponse;
+    const NAME: &'static str = "ListPolicyTags";
+    const DEF: &'static OperationDef = &operation::LIST_POLICY_TAGS;
+}
+
+/// The operation `ListPolicyVersions`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPolicyVersions;
+
+impl Operation for ListPolicyVersions {
+    type Input = ListPolicyVersionsRequest;
+    type Output = ListPolicyVersionsResponse;
+    const NAME: &'static str = "ListPolicyVersions";
+    const DEF: &'static OperationDef = &operation::LIST_POLICY_VERSIONS;
+}
+
+/// The operation `ListRolePolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRolePolicies;
+
+impl Operation for ListRolePolicies {
+    type Input = ListRolePoliciesRequest;
+    type Output = ListRolePoliciesResponse;
+    const NAME: &'static str = "ListRolePolicies";
+    const DEF: &'static OperationDef = &operation::LIST_ROLE_POLICIES;
+}
+
 /// The operation `ListRoleTags`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListRoleTags;
@@ -2268,6 +3298,17 @@ impl Operation for ListRoles {
     type Output = ListRolesResponse;
     const NAME: &'static str = "ListRoles";
     const DEF: &'static OperationDef = &operation::LIST_ROLES;
+}
+
+/// The operation `ListUserPolicies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListUserPolicies;
+
+impl Operation for ListUserPolicies {
+    type Input = ListUserPoliciesRequest;
+    type Output = ListUserPoliciesResponse;
+    const NAME: &'static str = "ListUserPolicies";
+    const DEF: &'static OperationDef = &operation::LIST_USER_POLICIES;
 }
 
 /// The operation `ListUserTags`.
@@ -2292,6 +3333,17 @@ impl Operation for ListUsers {
     const DEF: &'static OperationDef = &operation::LIST_USERS;
 }
 
+/// The operation `PutGroupPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct PutGroupPolicy;
+
+impl Operation for PutGroupPolicy {
+    type Input = PutGroupPolicyRequest;
+    type Output = PutGroupPolicyResponse;
+    const NAME: &'static str = "PutGroupPolicy";
+    const DEF: &'static OperationDef = &operation::PUT_GROUP_POLICY;
+}
+
 /// The operation `PutRolePermissionsBoundary`.
 #[derive(Clone, Copy, Debug)]
 pub struct PutRolePermissionsBoundary;
@@ -2303,6 +3355,17 @@ impl Operation for PutRolePermissionsBoundary {
     const DEF: &'static OperationDef = &operation::PUT_ROLE_PERMISSIONS_BOUNDARY;
 }
 
+/// The operation `PutRolePolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct PutRolePolicy;
+
+impl Operation for PutRolePolicy {
+    type Input = PutRolePolicyRequest;
+    type Output = PutRolePolicyResponse;
+    const NAME: &'static str = "PutRolePolicy";
+    const DEF: &'static OperationDef = &operation::PUT_ROLE_POLICY;
+}
+
 /// The operation `PutUserPermissionsBoundary`.
 #[derive(Clone, Copy, Debug)]
 pub struct PutUserPermissionsBoundary;
@@ -2312,6 +3375,17 @@ impl Operation for PutUserPermissionsBoundary {
     type Output = PutUserPermissionsBoundaryResponse;
     const NAME: &'static str = "PutUserPermissionsBoundary";
     const DEF: &'static OperationDef = &operation::PUT_USER_PERMISSIONS_BOUNDARY;
+}
+
+/// The operation `PutUserPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct PutUserPolicy;
+
+impl Operation for PutUserPolicy {
+    type Input = PutUserPolicyRequest;
+    type Output = PutUserPolicyResponse;
+    const NAME: &'static str = "PutUserPolicy";
+    const DEF: &'static OperationDef = &operation::PUT_USER_POLICY;
 }
 
 /// The operation `RemoveClientIDFromOpenIDConnectProvider`.
@@ -2347,6 +3421,17 @@ impl Operation for RemoveUserFromGroup {
     const DEF: &'static OperationDef = &operation::REMOVE_USER_FROM_GROUP;
 }
 
+/// The operation `SetDefaultPolicyVersion`.
+#[derive(Clone, Copy, Debug)]
+pub struct SetDefaultPolicyVersion;
+
+impl Operation for SetDefaultPolicyVersion {
+    type Input = SetDefaultPolicyVersionRequest;
+    type Output = SetDefaultPolicyVersionResponse;
+    const NAME: &'static str = "SetDefaultPolicyVersion";
+    const DEF: &'static OperationDef = &operation::SET_DEFAULT_POLICY_VERSION;
+}
+
 /// The operation `TagInstanceProfile`.
 #[derive(Clone, Copy, Debug)]
 pub struct TagInstanceProfile;
@@ -2367,6 +3452,17 @@ impl Operation for TagOpenIdConnectProvider {
     type Output = TagOpenIdConnectProviderResponse;
     const NAME: &'static str = "TagOpenIDConnectProvider";
     const DEF: &'static OperationDef = &operation::TAG_OPEN_ID_CONNECT_PROVIDER;
+}
+
+/// The operation `TagPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct TagPolicy;
+
+impl Operation for TagPolicy {
+    type Input = TagPolicyRequest;
+    type Output = TagPolicyResponse;
+    const NAME: &'static str = "TagPolicy";
+    const DEF: &'static OperationDef = &operation::TAG_POLICY;
 }
 
 /// The operation `TagRole`.
@@ -2411,6 +3507,17 @@ impl Operation for UntagOpenIdConnectProvider {
     type Output = UntagOpenIdConnectProviderResponse;
     const NAME: &'static str = "UntagOpenIDConnectProvider";
     const DEF: &'static OperationDef = &operation::UNTAG_OPEN_ID_CONNECT_PROVIDER;
+}
+
+/// The operation `UntagPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct UntagPolicy;
+
+impl Operation for UntagPolicy {
+    type Input = UntagPolicyRequest;
+    type Output = UntagPolicyResponse;
+    const NAME: &'static str = "UntagPolicy";
+    const DEF: &'static OperationDef = &operation::UNTAG_POLICY;
 }
 
 /// The operation `UntagRole`.
@@ -2743,6 +3850,108 @@ impl IntoValue for AddUserToGroupRequest {
     }
 }
 
+/// The structure `AttachGroupPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttachGroupPolicyRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for AttachGroupPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_GROUP_POLICY_REQUEST
+    }
+}
+
+impl FromValue for AttachGroupPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ATTACH_GROUP_POLICY_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AttachGroupPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `AttachRolePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttachRolePolicyRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for AttachRolePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_ROLE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for AttachRolePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ATTACH_ROLE_POLICY_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AttachRolePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `AttachUserPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttachUserPolicyRequest {
+    /// `UserName`: text of 1 to 64 characters; required.
+    pub user_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for AttachUserPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_USER_POLICY_REQUEST
+    }
+}
+
+impl FromValue for AttachUserPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ATTACH_USER_POLICY_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AttachUserPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
 /// The structure `AttachedPermissionsBoundary`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttachedPermissionsBoundary {
@@ -2773,6 +3982,40 @@ impl IntoValue for AttachedPermissionsBoundary {
         Value::Structure(vec![
             self.permissions_boundary_type.map(IntoValue::into_value),
             self.permissions_boundary_arn.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `AttachedPolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachedPolicy {
+    /// `PolicyName`: text of 1 to 128 characters.
+    pub policy_name: Option<String>,
+    /// `PolicyArn`: text of 20 to 2048 characters.
+    pub policy_arn: Option<String>,
+}
+
+impl Shape for AttachedPolicy {
+    fn schema() -> &'static Schema {
+        &schema::ATTACHED_POLICY
+    }
+}
+
+impl FromValue for AttachedPolicy {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ATTACHED_POLICY)?;
+        Ok(Self {
+            policy_name: fields.optional()?,
+            policy_arn: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for AttachedPolicy {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_name.map(IntoValue::into_value),
+            self.policy_arn.map(IntoValue::into_value),
         ])
     }
 }
@@ -3065,6 +4308,146 @@ impl IntoValue for CreateOpenIdConnectProviderResponse {
     }
 }
 
+/// The structure `CreatePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreatePolicyRequest {
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+    /// `Description`: text of at most 1000 characters.
+    pub description: Option<String>,
+    /// `Tags`: list of at most 50.
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for CreatePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for CreatePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_name: fields.required()?,
+            path: fields.optional()?,
+            policy_document: fields.required()?,
+            description: fields.optional()?,
+            tags: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreatePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_name.into_value()),
+            self.path.map(IntoValue::into_value),
+            Some(self.policy_document.into_value()),
+            self.description.map(IntoValue::into_value),
+            self.tags.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CreatePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreatePolicyResponse {
+    /// `Policy`: structure.
+    pub policy: Option<Policy>,
+}
+
+impl Shape for CreatePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for CreatePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_POLICY_RESPONSE)?;
+        Ok(Self {
+            policy: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreatePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.policy.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `CreatePolicyVersionRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreatePolicyVersionRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+    /// `SetAsDefault`: truth value.
+    pub set_as_default: Option<bool>,
+}
+
+impl Shape for CreatePolicyVersionRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_POLICY_VERSION_REQUEST
+    }
+}
+
+impl FromValue for CreatePolicyVersionRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_POLICY_VERSION_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            policy_document: fields.required()?,
+            set_as_default: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreatePolicyVersionRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            Some(self.policy_document.into_value()),
+            self.set_as_default.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CreatePolicyVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreatePolicyVersionResponse {
+    /// `PolicyVersion`: structure.
+    pub policy_version: Option<PolicyVersion>,
+}
+
+impl Shape for CreatePolicyVersionResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_POLICY_VERSION_RESPONSE
+    }
+}
+
+impl FromValue for CreatePolicyVersionResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_POLICY_VERSION_RESPONSE)?;
+        Ok(Self {
+            policy_version: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreatePolicyVersionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.policy_version.map(IntoValue::into_value)])
+    }
+}
+
 /// The structure `CreateRoleRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoleRequest {
@@ -3345,6 +4728,40 @@ impl IntoValue for DeleteAccountAliasRequest {
     }
 }
 
+/// The structure `DeleteGroupPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteGroupPolicyRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for DeleteGroupPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_GROUP_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DeleteGroupPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_GROUP_POLICY_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteGroupPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
+    }
+}
+
 /// The structure `DeleteGroupRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteGroupRequest {
@@ -3429,6 +4846,68 @@ impl IntoValue for DeleteOpenIdConnectProviderRequest {
     }
 }
 
+/// The structure `DeletePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeletePolicyRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for DeletePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DeletePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeletePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.policy_arn.into_value())])
+    }
+}
+
+/// The structure `DeletePolicyVersionRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeletePolicyVersionRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `VersionId`: text; required.
+    pub version_id: String,
+}
+
+impl Shape for DeletePolicyVersionRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_POLICY_VERSION_REQUEST
+    }
+}
+
+impl FromValue for DeletePolicyVersionRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_POLICY_VERSION_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            version_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeletePolicyVersionRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            Some(self.version_id.into_value()),
+        ])
+    }
+}
+
 /// The structure `DeleteRolePermissionsBoundaryRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteRolePermissionsBoundaryRequest {
@@ -3454,6 +4933,40 @@ impl FromValue for DeleteRolePermissionsBoundaryRequest {
 impl IntoValue for DeleteRolePermissionsBoundaryRequest {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.role_name.into_value())])
+    }
+}
+
+/// The structure `DeleteRolePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteRolePolicyRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for DeleteRolePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_ROLE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DeleteRolePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_ROLE_POLICY_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteRolePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
     }
 }
 
@@ -3566,6 +5079,40 @@ impl FromValue for DeleteUserPermissionsBoundaryRequest {
 impl IntoValue for DeleteUserPermissionsBoundaryRequest {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.user_name.into_value())])
+    }
+}
+
+/// The structure `DeleteUserPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteUserPolicyRequest {
+    /// `UserName`: text of 1 to 128 characters; required.
+    pub user_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for DeleteUserPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_USER_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DeleteUserPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_USER_POLICY_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteUserPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
     }
 }
 
@@ -3697,6 +5244,179 @@ impl IntoValue for DeletionTaskStatusType {
     }
 }
 
+/// The structure `DetachGroupPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetachGroupPolicyRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for DetachGroupPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_GROUP_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DetachGroupPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DETACH_GROUP_POLICY_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DetachGroupPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `DetachRolePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetachRolePolicyRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for DetachRolePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_ROLE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DetachRolePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DETACH_ROLE_POLICY_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DetachRolePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `DetachUserPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetachUserPolicyRequest {
+    /// `UserName`: text of 1 to 64 characters; required.
+    pub user_name: String,
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for DetachUserPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_USER_POLICY_REQUEST
+    }
+}
+
+impl FromValue for DetachUserPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DETACH_USER_POLICY_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DetachUserPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_arn.into_value()),
+        ])
+    }
+}
+
+/// The enumeration `EntityType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntityType {
+    /// `User`.
+    User,
+    /// `Role`.
+    Role,
+    /// `Group`.
+    Group,
+    /// `LocalManagedPolicy`.
+    LocalManagedPolicy,
+    /// `AWSManagedPolicy`.
+    AwsManagedPolicy,
+}
+
+impl EntityType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::User,
+        Self::Role,
+        Self::Group,
+        Self::LocalManagedPolicy,
+        Self::AwsManagedPolicy,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Role => "Role",
+            Self::Group => "Group",
+            Self::LocalManagedPolicy => "LocalManagedPolicy",
+            Self::AwsManagedPolicy => "AWSManagedPolicy",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "User" => Some(Self::User),
+            "Role" => Some(Self::Role),
+            "Group" => Some(Self::Group),
+            "LocalManagedPolicy" => Some(Self::LocalManagedPolicy),
+            "AWSManagedPolicy" => Some(Self::AwsManagedPolicy),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for EntityType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for EntityType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("EntityType", "no such value"))
+    }
+}
+
+impl IntoValue for EntityType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The structure `GetAccessKeyLastUsedRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAccessKeyLastUsedRequest {
@@ -3784,6 +5504,78 @@ impl FromValue for GetAccountSummaryResponse {
 impl IntoValue for GetAccountSummaryResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![self.summary_map.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetGroupPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetGroupPolicyRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for GetGroupPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_GROUP_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetGroupPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_GROUP_POLICY_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetGroupPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetGroupPolicyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetGroupPolicyResponse {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for GetGroupPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_GROUP_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for GetGroupPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_GROUP_POLICY_RESPONSE)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetGroupPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
+        ])
     }
 }
 
@@ -3997,6 +5789,196 @@ impl IntoValue for GetOpenIdConnectProviderResponse {
     }
 }
 
+/// The structure `GetPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetPolicyRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+}
+
+impl Shape for GetPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.policy_arn.into_value())])
+    }
+}
+
+/// The structure `GetPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPolicyResponse {
+    /// `Policy`: structure.
+    pub policy: Option<Policy>,
+}
+
+impl Shape for GetPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for GetPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_POLICY_RESPONSE)?;
+        Ok(Self {
+            policy: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.policy.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetPolicyVersionRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetPolicyVersionRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `VersionId`: text; required.
+    pub version_id: String,
+}
+
+impl Shape for GetPolicyVersionRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_POLICY_VERSION_REQUEST
+    }
+}
+
+impl FromValue for GetPolicyVersionRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_POLICY_VERSION_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            version_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetPolicyVersionRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            Some(self.version_id.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetPolicyVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPolicyVersionResponse {
+    /// `PolicyVersion`: structure.
+    pub policy_version: Option<PolicyVersion>,
+}
+
+impl Shape for GetPolicyVersionResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_POLICY_VERSION_RESPONSE
+    }
+}
+
+impl FromValue for GetPolicyVersionResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_POLICY_VERSION_RESPONSE)?;
+        Ok(Self {
+            policy_version: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetPolicyVersionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.policy_version.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetRolePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetRolePolicyRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for GetRolePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_ROLE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetRolePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_ROLE_POLICY_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetRolePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetRolePolicyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetRolePolicyResponse {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for GetRolePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_ROLE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for GetRolePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_ROLE_POLICY_RESPONSE)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetRolePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
+        ])
+    }
+}
+
 /// The structure `GetRoleRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoleRequest {
@@ -4117,6 +6099,78 @@ impl IntoValue for GetServiceLinkedRoleDeletionStatusResponse {
         Value::Structure(vec![
             Some(self.status.into_value()),
             self.reason.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `GetUserPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetUserPolicyRequest {
+    /// `UserName`: text of 1 to 128 characters; required.
+    pub user_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+}
+
+impl Shape for GetUserPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_USER_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetUserPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_USER_POLICY_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetUserPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_name.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetUserPolicyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetUserPolicyResponse {
+    /// `UserName`: text of 1 to 128 characters; required.
+    pub user_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for GetUserPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_USER_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for GetUserPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_USER_POLICY_RESPONSE)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetUserPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
         ])
     }
 }
@@ -4419,6 +6473,418 @@ impl IntoValue for ListAccountAliasesResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.account_aliases.into_value()),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedGroupPoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListAttachedGroupPoliciesRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PathPrefix`: text of 1 to 512 characters.
+    pub path_prefix: Option<String>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListAttachedGroupPoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_GROUP_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListAttachedGroupPoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_GROUP_POLICIES_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            path_prefix: fields.optional()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedGroupPoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            self.path_prefix.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedGroupPoliciesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAttachedGroupPoliciesResponse {
+    /// `AttachedPolicies`: list.
+    pub attached_policies: Option<Vec<AttachedPolicy>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListAttachedGroupPoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_GROUP_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListAttachedGroupPoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_GROUP_POLICIES_RESPONSE)?;
+        Ok(Self {
+            attached_policies: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedGroupPoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.attached_policies.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedRolePoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListAttachedRolePoliciesRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PathPrefix`: text of 1 to 512 characters.
+    pub path_prefix: Option<String>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListAttachedRolePoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_ROLE_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListAttachedRolePoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_ROLE_POLICIES_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            path_prefix: fields.optional()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedRolePoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            self.path_prefix.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedRolePoliciesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAttachedRolePoliciesResponse {
+    /// `AttachedPolicies`: list.
+    pub attached_policies: Option<Vec<AttachedPolicy>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListAttachedRolePoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_ROLE_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListAttachedRolePoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_ROLE_POLICIES_RESPONSE)?;
+        Ok(Self {
+            attached_policies: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedRolePoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.attached_policies.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedUserPoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListAttachedUserPoliciesRequest {
+    /// `UserName`: text of 1 to 64 characters; required.
+    pub user_name: String,
+    /// `PathPrefix`: text of 1 to 512 characters.
+    pub path_prefix: Option<String>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListAttachedUserPoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_USER_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListAttachedUserPoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_USER_POLICIES_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            path_prefix: fields.optional()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedUserPoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            self.path_prefix.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAttachedUserPoliciesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAttachedUserPoliciesResponse {
+    /// `AttachedPolicies`: list.
+    pub attached_policies: Option<Vec<AttachedPolicy>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListAttachedUserPoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ATTACHED_USER_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListAttachedUserPoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ATTACHED_USER_POLICIES_RESPONSE)?;
+        Ok(Self {
+            attached_policies: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAttachedUserPoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.attached_policies.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListEntitiesForPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListEntitiesForPolicyRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `EntityFilter`: one of the values.
+    pub entity_filter: Option<EntityType>,
+    /// `PathPrefix`: text of 1 to 512 characters.
+    pub path_prefix: Option<String>,
+    /// `PolicyUsageFilter`: one of the values.
+    pub policy_usage_filter: Option<PolicyUsageType>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListEntitiesForPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ENTITIES_FOR_POLICY_REQUEST
+    }
+}
+
+impl FromValue for ListEntitiesForPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ENTITIES_FOR_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            entity_filter: fields.optional()?,
+            path_prefix: fields.optional()?,
+            policy_usage_filter: fields.optional()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListEntitiesForPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            self.entity_filter.map(IntoValue::into_value),
+            self.path_prefix.map(IntoValue::into_value),
+            self.policy_usage_filter.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListEntitiesForPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListEntitiesForPolicyResponse {
+    /// `PolicyGroups`: list.
+    pub policy_groups: Option<Vec<PolicyGroup>>,
+    /// `PolicyUsers`: list.
+    pub policy_users: Option<Vec<PolicyUser>>,
+    /// `PolicyRoles`: list.
+    pub policy_roles: Option<Vec<PolicyRole>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListEntitiesForPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ENTITIES_FOR_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for ListEntitiesForPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ENTITIES_FOR_POLICY_RESPONSE)?;
+        Ok(Self {
+            policy_groups: fields.optional()?,
+            policy_users: fields.optional()?,
+            policy_roles: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListEntitiesForPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_groups.map(IntoValue::into_value),
+            self.policy_users.map(IntoValue::into_value),
+            self.policy_roles.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListGroupPoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListGroupPoliciesRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListGroupPoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_GROUP_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListGroupPoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_GROUP_POLICIES_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListGroupPoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListGroupPoliciesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListGroupPoliciesResponse {
+    /// `PolicyNames`: list; required.
+    pub policy_names: Vec<String>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListGroupPoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_GROUP_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListGroupPoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_GROUP_POLICIES_RESPONSE)?;
+        Ok(Self {
+            policy_names: fields.required()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListGroupPoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_names.into_value()),
             self.is_truncated.map(IntoValue::into_value),
             self.marker.map(IntoValue::into_value),
         ])
@@ -4935,6 +7401,322 @@ impl IntoValue for ListOpenIdConnectProvidersResponse {
     }
 }
 
+/// The structure `ListPoliciesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPoliciesRequest {
+    /// `Scope`: one of the values.
+    pub scope: Option<PolicyScopeType>,
+    /// `OnlyAttached`: truth value.
+    pub only_attached: Option<bool>,
+    /// `PathPrefix`: text of 1 to 512 characters.
+    pub path_prefix: Option<String>,
+    /// `PolicyUsageFilter`: one of the values.
+    pub policy_usage_filter: Option<PolicyUsageType>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListPoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListPoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICIES_REQUEST)?;
+        Ok(Self {
+            scope: fields.optional()?,
+            only_attached: fields.optional()?,
+            path_prefix: fields.optional()?,
+            policy_usage_filter: fields.optional()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.scope.map(IntoValue::into_value),
+            self.only_attached.map(IntoValue::into_value),
+            self.path_prefix.map(IntoValue::into_value),
+            self.policy_usage_filter.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPoliciesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPoliciesResponse {
+    /// `Policies`: list.
+    pub policies: Option<Vec<Policy>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListPoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListPoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICIES_RESPONSE)?;
+        Ok(Self {
+            policies: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policies.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPolicyTagsRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPolicyTagsRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListPolicyTagsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICY_TAGS_REQUEST
+    }
+}
+
+impl FromValue for ListPolicyTagsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICY_TAGS_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPolicyTagsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPolicyTagsResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPolicyTagsResponse {
+    /// `Tags`: list of at most 50; required.
+    pub tags: Vec<Tag>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListPolicyTagsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICY_TAGS_RESPONSE
+    }
+}
+
+impl FromValue for ListPolicyTagsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICY_TAGS_RESPONSE)?;
+        Ok(Self {
+            tags: fields.required()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPolicyTagsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.tags.into_value()),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPolicyVersionsRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPolicyVersionsRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListPolicyVersionsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICY_VERSIONS_REQUEST
+    }
+}
+
+impl FromValue for ListPolicyVersionsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICY_VERSIONS_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPolicyVersionsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPolicyVersionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPolicyVersionsResponse {
+    /// `Versions`: list.
+    pub versions: Option<Vec<PolicyVersion>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListPolicyVersionsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_POLICY_VERSIONS_RESPONSE
+    }
+}
+
+impl FromValue for ListPolicyVersionsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_POLICY_VERSIONS_RESPONSE)?;
+        Ok(Self {
+            versions: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPolicyVersionsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.versions.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListRolePoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListRolePoliciesRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListRolePoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ROLE_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListRolePoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ROLE_POLICIES_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListRolePoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListRolePoliciesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListRolePoliciesResponse {
+    /// `PolicyNames`: list; required.
+    pub policy_names: Vec<String>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListRolePoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ROLE_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListRolePoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ROLE_POLICIES_RESPONSE)?;
+        Ok(Self {
+            policy_names: fields.required()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListRolePoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_names.into_value()),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `ListRoleTagsRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListRoleTagsRequest {
@@ -5081,6 +7863,82 @@ impl IntoValue for ListRolesResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.roles.into_value()),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListUserPoliciesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListUserPoliciesRequest {
+    /// `UserName`: text of 1 to 128 characters; required.
+    pub user_name: String,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListUserPoliciesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_USER_POLICIES_REQUEST
+    }
+}
+
+impl FromValue for ListUserPoliciesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_USER_POLICIES_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            marker: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListUserPoliciesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            self.marker.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListUserPoliciesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListUserPoliciesResponse {
+    /// `PolicyNames`: list; required.
+    pub policy_names: Vec<String>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for ListUserPoliciesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_USER_POLICIES_RESPONSE
+    }
+}
+
+impl FromValue for ListUserPoliciesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_USER_POLICIES_RESPONSE)?;
+        Ok(Self {
+            policy_names: fields.required()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListUserPoliciesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_names.into_value()),
             self.is_truncated.map(IntoValue::into_value),
             self.marker.map(IntoValue::into_value),
         ])
@@ -5319,6 +8177,316 @@ impl IntoValue for PermissionsBoundaryAttachmentType {
     }
 }
 
+/// The structure `Policy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// `PolicyName`: text of 1 to 128 characters.
+    pub policy_name: Option<String>,
+    /// `PolicyId`: text of 16 to 128 characters.
+    pub policy_id: Option<String>,
+    /// `Arn`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `DefaultVersionId`: text.
+    pub default_version_id: Option<String>,
+    /// `AttachmentCount`: number.
+    pub attachment_count: Option<i32>,
+    /// `PermissionsBoundaryUsageCount`: number.
+    pub permissions_boundary_usage_count: Option<i32>,
+    /// `IsAttachable`: truth value.
+    pub is_attachable: Option<bool>,
+    /// `Description`: text of at most 1000 characters.
+    pub description: Option<String>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+    /// `UpdateDate`: instant.
+    pub update_date: Option<Timestamp>,
+    /// `Tags`: list of at most 50.
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for Policy {
+    fn schema() -> &'static Schema {
+        &schema::POLICY
+    }
+}
+
+impl FromValue for Policy {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY)?;
+        Ok(Self {
+            policy_name: fields.optional()?,
+            policy_id: fields.optional()?,
+            arn: fields.optional()?,
+            path: fields.optional()?,
+            default_version_id: fields.optional()?,
+            attachment_count: fields.optional()?,
+            permissions_boundary_usage_count: fields.optional()?,
+            is_attachable: fields.optional()?,
+            description: fields.optional()?,
+            create_date: fields.optional()?,
+            update_date: fields.optional()?,
+            tags: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for Policy {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_name.map(IntoValue::into_value),
+            self.policy_id.map(IntoValue::into_value),
+            self.arn.map(IntoValue::into_value),
+            self.path.map(IntoValue::into_value),
+            self.default_version_id.map(IntoValue::into_value),
+            self.attachment_count.map(IntoValue::into_value),
+            self.permissions_boundary_usage_count
+                .map(IntoValue::into_value),
+            self.is_attachable.map(IntoValue::into_value),
+            self.description.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+            self.update_date.map(IntoValue::into_value),
+            self.tags.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `PolicyGroup`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyGroup {
+    /// `GroupName`: text of 1 to 128 characters.
+    pub group_name: Option<String>,
+    /// `GroupId`: text of 16 to 128 characters.
+    pub group_id: Option<String>,
+}
+
+impl Shape for PolicyGroup {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_GROUP
+    }
+}
+
+impl FromValue for PolicyGroup {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_GROUP)?;
+        Ok(Self {
+            group_name: fields.optional()?,
+            group_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyGroup {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.group_name.map(IntoValue::into_value),
+            self.group_id.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `PolicyRole`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyRole {
+    /// `RoleName`: text of 1 to 64 characters.
+    pub role_name: Option<String>,
+    /// `RoleId`: text of 16 to 128 characters.
+    pub role_id: Option<String>,
+}
+
+impl Shape for PolicyRole {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_ROLE
+    }
+}
+
+impl FromValue for PolicyRole {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_ROLE)?;
+        Ok(Self {
+            role_name: fields.optional()?,
+            role_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyRole {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.role_name.map(IntoValue::into_value),
+            self.role_id.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `PolicyUsageType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyUsageType {
+    /// `PermissionsPolicy`.
+    PermissionsPolicy,
+    /// `PermissionsBoundary`.
+    PermissionsBoundary,
+}
+
+impl PolicyUsageType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::PermissionsPolicy, Self::PermissionsBoundary];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PermissionsPolicy => "PermissionsPolicy",
+            Self::PermissionsBoundary => "PermissionsBoundary",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "PermissionsPolicy" => Some(Self::PermissionsPolicy),
+            "PermissionsBoundary" => Some(Self::PermissionsBoundary),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyUsageType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PolicyUsageType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("PolicyUsageType", "no such value"))
+    }
+}
+
+impl IntoValue for PolicyUsageType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `PolicyUser`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyUser {
+    /// `UserName`: text of 1 to 64 characters.
+    pub user_name: Option<String>,
+    /// `UserId`: text of 16 to 128 characters.
+    pub user_id: Option<String>,
+}
+
+impl Shape for PolicyUser {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_USER
+    }
+}
+
+impl FromValue for PolicyUser {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_USER)?;
+        Ok(Self {
+            user_name: fields.optional()?,
+            user_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyUser {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.user_name.map(IntoValue::into_value),
+            self.user_id.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `PolicyVersion`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyVersion {
+    /// `Document`: text of 1 to 131072 characters.
+    pub document: Option<String>,
+    /// `VersionId`: text.
+    pub version_id: Option<String>,
+    /// `IsDefaultVersion`: truth value.
+    pub is_default_version: Option<bool>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+}
+
+impl Shape for PolicyVersion {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_VERSION
+    }
+}
+
+impl FromValue for PolicyVersion {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_VERSION)?;
+        Ok(Self {
+            document: fields.optional()?,
+            version_id: fields.optional()?,
+            is_default_version: fields.optional()?,
+            create_date: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyVersion {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.document.map(IntoValue::into_value),
+            self.version_id.map(IntoValue::into_value),
+            self.is_default_version.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `PutGroupPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutGroupPolicyRequest {
+    /// `GroupName`: text of 1 to 128 characters; required.
+    pub group_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for PutGroupPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::PUT_GROUP_POLICY_REQUEST
+    }
+}
+
+impl FromValue for PutGroupPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PUT_GROUP_POLICY_REQUEST)?;
+        Ok(Self {
+            group_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for PutGroupPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.group_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
+        ])
+    }
+}
+
 /// The structure `PutRolePermissionsBoundaryRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutRolePermissionsBoundaryRequest {
@@ -5353,6 +8521,44 @@ impl IntoValue for PutRolePermissionsBoundaryRequest {
     }
 }
 
+/// The structure `PutRolePolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutRolePolicyRequest {
+    /// `RoleName`: text of 1 to 64 characters; required.
+    pub role_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for PutRolePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::PUT_ROLE_POLICY_REQUEST
+    }
+}
+
+impl FromValue for PutRolePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PUT_ROLE_POLICY_REQUEST)?;
+        Ok(Self {
+            role_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for PutRolePolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
+        ])
+    }
+}
+
 /// The structure `PutUserPermissionsBoundaryRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutUserPermissionsBoundaryRequest {
@@ -5383,6 +8589,44 @@ impl IntoValue for PutUserPermissionsBoundaryRequest {
         Value::Structure(vec![
             Some(self.user_name.into_value()),
             Some(self.permissions_boundary.into_value()),
+        ])
+    }
+}
+
+/// The structure `PutUserPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutUserPolicyRequest {
+    /// `UserName`: text of 1 to 128 characters; required.
+    pub user_name: String,
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `PolicyDocument`: text of 1 to 131072 characters; required.
+    pub policy_document: String,
+}
+
+impl Shape for PutUserPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::PUT_USER_POLICY_REQUEST
+    }
+}
+
+impl FromValue for PutUserPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PUT_USER_POLICY_REQUEST)?;
+        Ok(Self {
+            user_name: fields.required()?,
+            policy_name: fields.required()?,
+            policy_document: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for PutUserPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.user_name.into_value()),
+            Some(self.policy_name.into_value()),
+            Some(self.policy_document.into_value()),
         ])
     }
 }
@@ -5634,6 +8878,40 @@ impl IntoValue for RoleUsageType {
     }
 }
 
+/// The structure `SetDefaultPolicyVersionRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetDefaultPolicyVersionRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `VersionId`: text; required.
+    pub version_id: String,
+}
+
+impl Shape for SetDefaultPolicyVersionRequest {
+    fn schema() -> &'static Schema {
+        &schema::SET_DEFAULT_POLICY_VERSION_REQUEST
+    }
+}
+
+impl FromValue for SetDefaultPolicyVersionRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SET_DEFAULT_POLICY_VERSION_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            version_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for SetDefaultPolicyVersionRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            Some(self.version_id.into_value()),
+        ])
+    }
+}
+
 /// The structure `SourceRoleTemplate`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceRoleTemplate {
@@ -5770,6 +9048,40 @@ impl IntoValue for TagOpenIdConnectProviderRequest {
     }
 }
 
+/// The structure `TagPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TagPolicyRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `Tags`: list of at most 50; required.
+    pub tags: Vec<Tag>,
+}
+
+impl Shape for TagPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::TAG_POLICY_REQUEST
+    }
+}
+
+impl FromValue for TagPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::TAG_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            tags: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for TagPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
+            Some(self.tags.into_value()),
+        ])
+    }
+}
+
 /// The structure `TagRoleRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TagRoleRequest {
@@ -5901,6 +9213,40 @@ impl IntoValue for UntagOpenIdConnectProviderRequest {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.open_id_connect_provider_arn.into_value()),
+            Some(self.tag_keys.into_value()),
+        ])
+    }
+}
+
+/// The structure `UntagPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UntagPolicyRequest {
+    /// `PolicyArn`: text of 20 to 2048 characters; required.
+    pub policy_arn: String,
+    /// `TagKeys`: list of at most 50; required.
+    pub tag_keys: Vec<String>,
+}
+
+impl Shape for UntagPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::UNTAG_POLICY_REQUEST
+    }
+}
+
+impl FromValue for UntagPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::UNTAG_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_arn: fields.required()?,
+            tag_keys: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for UntagPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_arn.into_value()),
             Some(self.tag_keys.into_value()),
         ])
     }
@@ -6340,6 +9686,63 @@ impl IntoValue for User {
     }
 }
 
+/// The enumeration `policyScopeType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyScopeType {
+    /// `All`.
+    All,
+    /// `AWS`.
+    Aws,
+    /// `Local`.
+    Local,
+}
+
+impl PolicyScopeType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::All, Self::Aws, Self::Local];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Aws => "AWS",
+            Self::Local => "Local",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "All" => Some(Self::All),
+            "AWS" => Some(Self::Aws),
+            "Local" => Some(Self::Local),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyScopeType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PolicyScopeType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("policyScopeType", "no such value"))
+    }
+}
+
+impl IntoValue for PolicyScopeType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The enumeration `statusType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StatusType {
@@ -6685,6 +10088,75 @@ impl IntoValue for AddUserToGroupResponse {
     }
 }
 
+/// The structure `AttachGroupPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachGroupPolicyResponse;
+
+impl Shape for AttachGroupPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_GROUP_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for AttachGroupPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::ATTACH_GROUP_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for AttachGroupPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `AttachRolePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachRolePolicyResponse;
+
+impl Shape for AttachRolePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_ROLE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for AttachRolePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::ATTACH_ROLE_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for AttachRolePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `AttachUserPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachUserPolicyResponse;
+
+impl Shape for AttachUserPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::ATTACH_USER_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for AttachUserPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::ATTACH_USER_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for AttachUserPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `CreateAccountAliasResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAccountAliasResponse;
@@ -6777,6 +10249,29 @@ impl IntoValue for DeleteGroupResponse {
     }
 }
 
+/// The structure `DeleteGroupPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteGroupPolicyResponse;
+
+impl Shape for DeleteGroupPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_GROUP_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DeleteGroupPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_GROUP_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteGroupPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `DeleteInstanceProfileResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteInstanceProfileResponse;
@@ -6818,6 +10313,52 @@ impl FromValue for DeleteOpenIdConnectProviderResponse {
 }
 
 impl IntoValue for DeleteOpenIdConnectProviderResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DeletePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePolicyResponse;
+
+impl Shape for DeletePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DeletePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeletePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DeletePolicyVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePolicyVersionResponse;
+
+impl Shape for DeletePolicyVersionResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_POLICY_VERSION_RESPONSE
+    }
+}
+
+impl FromValue for DeletePolicyVersionResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_POLICY_VERSION_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeletePolicyVersionResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![])
     }
@@ -6869,6 +10410,29 @@ impl IntoValue for DeleteRolePermissionsBoundaryResponse {
     }
 }
 
+/// The structure `DeleteRolePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRolePolicyResponse;
+
+impl Shape for DeleteRolePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_ROLE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DeleteRolePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_ROLE_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteRolePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `DeleteUserResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteUserResponse;
@@ -6915,6 +10479,98 @@ impl IntoValue for DeleteUserPermissionsBoundaryResponse {
     }
 }
 
+/// The structure `DeleteUserPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteUserPolicyResponse;
+
+impl Shape for DeleteUserPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_USER_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DeleteUserPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_USER_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteUserPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DetachGroupPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetachGroupPolicyResponse;
+
+impl Shape for DetachGroupPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_GROUP_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DetachGroupPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DETACH_GROUP_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DetachGroupPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DetachRolePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetachRolePolicyResponse;
+
+impl Shape for DetachRolePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_ROLE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DetachRolePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DETACH_ROLE_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DetachRolePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DetachUserPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetachUserPolicyResponse;
+
+impl Shape for DetachUserPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DETACH_USER_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for DetachUserPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DETACH_USER_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DetachUserPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `GetAccountSummaryRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccountSummaryRequest;
@@ -6933,6 +10589,29 @@ impl FromValue for GetAccountSummaryRequest {
 }
 
 impl IntoValue for GetAccountSummaryRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `PutGroupPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutGroupPolicyResponse;
+
+impl Shape for PutGroupPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::PUT_GROUP_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for PutGroupPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::PUT_GROUP_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for PutGroupPolicyResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![])
     }
@@ -6961,6 +10640,29 @@ impl IntoValue for PutRolePermissionsBoundaryResponse {
     }
 }
 
+/// The structure `PutRolePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutRolePolicyResponse;
+
+impl Shape for PutRolePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::PUT_ROLE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for PutRolePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::PUT_ROLE_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for PutRolePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `PutUserPermissionsBoundaryResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutUserPermissionsBoundaryResponse;
@@ -6979,6 +10681,29 @@ impl FromValue for PutUserPermissionsBoundaryResponse {
 }
 
 impl IntoValue for PutUserPermissionsBoundaryResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `PutUserPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutUserPolicyResponse;
+
+impl Shape for PutUserPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::PUT_USER_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for PutUserPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::PUT_USER_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for PutUserPolicyResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![])
     }
@@ -7056,6 +10781,29 @@ impl IntoValue for RemoveUserFromGroupResponse {
     }
 }
 
+/// The structure `SetDefaultPolicyVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetDefaultPolicyVersionResponse;
+
+impl Shape for SetDefaultPolicyVersionResponse {
+    fn schema() -> &'static Schema {
+        &schema::SET_DEFAULT_POLICY_VERSION_RESPONSE
+    }
+}
+
+impl FromValue for SetDefaultPolicyVersionResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::SET_DEFAULT_POLICY_VERSION_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for SetDefaultPolicyVersionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
 /// The structure `TagInstanceProfileResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagInstanceProfileResponse;
@@ -7097,6 +10845,29 @@ impl FromValue for TagOpenIdConnectProviderResponse {
 }
 
 impl IntoValue for TagOpenIdConnectProviderResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `TagPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TagPolicyResponse;
+
+impl Shape for TagPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::TAG_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for TagPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::TAG_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for TagPolicyResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![])
     }
@@ -7189,6 +10960,29 @@ impl FromValue for UntagOpenIdConnectProviderResponse {
 }
 
 impl IntoValue for UntagOpenIdConnectProviderResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `UntagPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UntagPolicyResponse;
+
+impl Shape for UntagPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::UNTAG_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for UntagPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::UNTAG_POLICY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for UntagPolicyResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![])
     }
@@ -7381,6 +11175,24 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static ATTACH_GROUP_POLICY_RESPONSE: Schema = Schema {
+        name: "AttachGroupPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static ATTACH_ROLE_POLICY_RESPONSE: Schema = Schema {
+        name: "AttachRolePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static ATTACH_USER_POLICY_RESPONSE: Schema = Schema {
+        name: "AttachUserPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static CREATE_ACCOUNT_ALIAS_RESPONSE: Schema = Schema {
         name: "CreateAccountAliasResponse",
         sensitive: false,
@@ -7405,6 +11217,12 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static DELETE_GROUP_POLICY_RESPONSE: Schema = Schema {
+        name: "DeleteGroupPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static DELETE_INSTANCE_PROFILE_RESPONSE: Schema = Schema {
         name: "DeleteInstanceProfileResponse",
         sensitive: false,
@@ -7413,6 +11231,18 @@ pub(crate) mod schema {
 
     pub(crate) static DELETE_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Schema = Schema {
         name: "DeleteOpenIDConnectProviderResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DELETE_POLICY_RESPONSE: Schema = Schema {
+        name: "DeletePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DELETE_POLICY_VERSION_RESPONSE: Schema = Schema {
+        name: "DeletePolicyVersionResponse",
         sensitive: false,
         kind: Kind::Structure(&[]),
     };
@@ -7429,6 +11259,12 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static DELETE_ROLE_POLICY_RESPONSE: Schema = Schema {
+        name: "DeleteRolePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static DELETE_USER_RESPONSE: Schema = Schema {
         name: "DeleteUserResponse",
         sensitive: false,
@@ -7441,8 +11277,38 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static DELETE_USER_POLICY_RESPONSE: Schema = Schema {
+        name: "DeleteUserPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DETACH_GROUP_POLICY_RESPONSE: Schema = Schema {
+        name: "DetachGroupPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DETACH_ROLE_POLICY_RESPONSE: Schema = Schema {
+        name: "DetachRolePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DETACH_USER_POLICY_RESPONSE: Schema = Schema {
+        name: "DetachUserPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static GET_ACCOUNT_SUMMARY_REQUEST: Schema = Schema {
         name: "GetAccountSummaryRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static PUT_GROUP_POLICY_RESPONSE: Schema = Schema {
+        name: "PutGroupPolicyResponse",
         sensitive: false,
         kind: Kind::Structure(&[]),
     };
@@ -7453,8 +11319,20 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static PUT_ROLE_POLICY_RESPONSE: Schema = Schema {
+        name: "PutRolePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static PUT_USER_PERMISSIONS_BOUNDARY_RESPONSE: Schema = Schema {
         name: "PutUserPermissionsBoundaryResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static PUT_USER_POLICY_RESPONSE: Schema = Schema {
+        name: "PutUserPolicyResponse",
         sensitive: false,
         kind: Kind::Structure(&[]),
     };
@@ -7477,6 +11355,12 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static SET_DEFAULT_POLICY_VERSION_RESPONSE: Schema = Schema {
+        name: "SetDefaultPolicyVersionResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
     pub(crate) static TAG_INSTANCE_PROFILE_RESPONSE: Schema = Schema {
         name: "TagInstanceProfileResponse",
         sensitive: false,
@@ -7485,6 +11369,12 @@ pub(crate) mod schema {
 
     pub(crate) static TAG_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Schema = Schema {
         name: "TagOpenIDConnectProviderResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static TAG_POLICY_RESPONSE: Schema = Schema {
+        name: "TagPolicyResponse",
         sensitive: false,
         kind: Kind::Structure(&[]),
     };
@@ -7509,6 +11399,12 @@ pub(crate) mod schema {
 
     pub(crate) static UNTAG_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Schema = Schema {
         name: "UntagOpenIDConnectProviderResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static UNTAG_POLICY_RESPONSE: Schema = Schema {
+        name: "UntagPolicyResponse",
         sensitive: false,
         kind: Kind::Structure(&[]),
     };
@@ -7716,6 +11612,63 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static ATTACH_GROUP_POLICY_REQUEST: Schema = Schema {
+        name: "AttachGroupPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static ATTACH_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "AttachRolePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static ATTACH_USER_POLICY_REQUEST: Schema = Schema {
+        name: "AttachUserPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static ATTACHED_PERMISSIONS_BOUNDARY: Schema = Schema {
         name: "AttachedPermissionsBoundary",
         sensitive: false,
@@ -7729,6 +11682,25 @@ pub(crate) mod schema {
             Member {
                 name: "PermissionsBoundaryArn",
                 wire_name: "PermissionsBoundaryArn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static ATTACHED_POLICY: Schema = Schema {
+        name: "AttachedPolicy",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
                 schema: &ARN_TYPE,
                 required: false,
             },
@@ -7882,6 +11854,90 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static CREATE_POLICY_REQUEST: Schema = Schema {
+        name: "CreatePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Description",
+                wire_name: "Description",
+                schema: &POLICY_DESCRIPTION_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_POLICY_RESPONSE: Schema = Schema {
+        name: "CreatePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Policy",
+            wire_name: "Policy",
+            schema: &POLICY,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static CREATE_POLICY_VERSION_REQUEST: Schema = Schema {
+        name: "CreatePolicyVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+            Member {
+                name: "SetAsDefault",
+                wire_name: "SetAsDefault",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_POLICY_VERSION_RESPONSE: Schema = Schema {
+        name: "CreatePolicyVersionResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "PolicyVersion",
+            wire_name: "PolicyVersion",
+            schema: &POLICY_VERSION,
+            required: false,
+        }]),
     };
 
     pub(crate) static CREATE_ROLE_REQUEST: Schema = Schema {
@@ -8052,6 +12108,25 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static DELETE_GROUP_POLICY_REQUEST: Schema = Schema {
+        name: "DeleteGroupPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static DELETE_GROUP_REQUEST: Schema = Schema {
         name: "DeleteGroupRequest",
         sensitive: false,
@@ -8085,6 +12160,36 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static DELETE_POLICY_REQUEST: Schema = Schema {
+        name: "DeletePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "PolicyArn",
+            wire_name: "PolicyArn",
+            schema: &ARN_TYPE,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DELETE_POLICY_VERSION_REQUEST: Schema = Schema {
+        name: "DeletePolicyVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static DELETE_ROLE_PERMISSIONS_BOUNDARY_REQUEST: Schema = Schema {
         name: "DeleteRolePermissionsBoundaryRequest",
         sensitive: false,
@@ -8094,6 +12199,25 @@ pub(crate) mod schema {
             schema: &ROLE_NAME_TYPE,
             required: true,
         }]),
+    };
+
+    pub(crate) static DELETE_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "DeleteRolePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
     };
 
     pub(crate) static DELETE_ROLE_REQUEST: Schema = Schema {
@@ -8138,6 +12262,25 @@ pub(crate) mod schema {
             schema: &USER_NAME_TYPE,
             required: true,
         }]),
+    };
+
+    pub(crate) static DELETE_USER_POLICY_REQUEST: Schema = Schema {
+        name: "DeleteUserPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &EXISTING_USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
     };
 
     pub(crate) static DELETE_USER_REQUEST: Schema = Schema {
@@ -8193,6 +12336,79 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static DETACH_GROUP_POLICY_REQUEST: Schema = Schema {
+        name: "DetachGroupPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static DETACH_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "DetachRolePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static DETACH_USER_POLICY_REQUEST: Schema = Schema {
+        name: "DetachUserPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static ENTITY_TYPE: Schema = Schema {
+        name: "EntityType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "User",
+                "Role",
+                "Group",
+                "LocalManagedPolicy",
+                "AWSManagedPolicy",
+            ],
+        },
+    };
+
     pub(crate) static GET_ACCESS_KEY_LAST_USED_REQUEST: Schema = Schema {
         name: "GetAccessKeyLastUsedRequest",
         sensitive: false,
@@ -8232,6 +12448,50 @@ pub(crate) mod schema {
             schema: &SUMMARY_MAP_TYPE,
             required: false,
         }]),
+    };
+
+    pub(crate) static GET_GROUP_POLICY_REQUEST: Schema = Schema {
+        name: "GetGroupPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_GROUP_POLICY_RESPONSE: Schema = Schema {
+        name: "GetGroupPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+        ]),
     };
 
     pub(crate) static GET_GROUP_REQUEST: Schema = Schema {
@@ -8360,6 +12620,102 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static GET_POLICY_REQUEST: Schema = Schema {
+        name: "GetPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "PolicyArn",
+            wire_name: "PolicyArn",
+            schema: &ARN_TYPE,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static GET_POLICY_RESPONSE: Schema = Schema {
+        name: "GetPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Policy",
+            wire_name: "Policy",
+            schema: &POLICY,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static GET_POLICY_VERSION_REQUEST: Schema = Schema {
+        name: "GetPolicyVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_POLICY_VERSION_RESPONSE: Schema = Schema {
+        name: "GetPolicyVersionResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "PolicyVersion",
+            wire_name: "PolicyVersion",
+            schema: &POLICY_VERSION,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static GET_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "GetRolePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_ROLE_POLICY_RESPONSE: Schema = Schema {
+        name: "GetRolePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static GET_ROLE_REQUEST: Schema = Schema {
         name: "GetRoleRequest",
         sensitive: false,
@@ -8408,6 +12764,50 @@ pub(crate) mod schema {
                 wire_name: "Reason",
                 schema: &DELETION_TASK_FAILURE_REASON_TYPE,
                 required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_USER_POLICY_REQUEST: Schema = Schema {
+        name: "GetUserPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &EXISTING_USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_USER_POLICY_RESPONSE: Schema = Schema {
+        name: "GetUserPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &EXISTING_USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
             },
         ]),
     };
@@ -8597,6 +12997,304 @@ pub(crate) mod schema {
                 name: "AccountAliases",
                 wire_name: "AccountAliases",
                 schema: &ACCOUNT_ALIAS_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_GROUP_POLICIES_REQUEST: Schema = Schema {
+        name: "ListAttachedGroupPoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PathPrefix",
+                wire_name: "PathPrefix",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_GROUP_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListAttachedGroupPoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AttachedPolicies",
+                wire_name: "AttachedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_ROLE_POLICIES_REQUEST: Schema = Schema {
+        name: "ListAttachedRolePoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PathPrefix",
+                wire_name: "PathPrefix",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_ROLE_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListAttachedRolePoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AttachedPolicies",
+                wire_name: "AttachedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_USER_POLICIES_REQUEST: Schema = Schema {
+        name: "ListAttachedUserPoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PathPrefix",
+                wire_name: "PathPrefix",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ATTACHED_USER_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListAttachedUserPoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AttachedPolicies",
+                wire_name: "AttachedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ENTITIES_FOR_POLICY_REQUEST: Schema = Schema {
+        name: "ListEntitiesForPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "EntityFilter",
+                wire_name: "EntityFilter",
+                schema: &ENTITY_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PathPrefix",
+                wire_name: "PathPrefix",
+                schema: &PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyUsageFilter",
+                wire_name: "PolicyUsageFilter",
+                schema: &POLICY_USAGE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ENTITIES_FOR_POLICY_RESPONSE: Schema = Schema {
+        name: "ListEntitiesForPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyGroups",
+                wire_name: "PolicyGroups",
+                schema: &POLICY_GROUP_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyUsers",
+                wire_name: "PolicyUsers",
+                schema: &POLICY_USER_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyRoles",
+                wire_name: "PolicyRoles",
+                schema: &POLICY_ROLE_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_GROUP_POLICIES_REQUEST: Schema = Schema {
+        name: "ListGroupPoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_GROUP_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListGroupPoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyNames",
+                wire_name: "PolicyNames",
+                schema: &POLICY_NAME_LIST_TYPE,
                 required: true,
             },
             Member {
@@ -8931,6 +13629,224 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static LIST_POLICIES_REQUEST: Schema = Schema {
+        name: "ListPoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Scope",
+                wire_name: "Scope",
+                schema: &POLICY_SCOPE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "OnlyAttached",
+                wire_name: "OnlyAttached",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PathPrefix",
+                wire_name: "PathPrefix",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyUsageFilter",
+                wire_name: "PolicyUsageFilter",
+                schema: &POLICY_USAGE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListPoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Policies",
+                wire_name: "Policies",
+                schema: &POLICY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_POLICY_TAGS_REQUEST: Schema = Schema {
+        name: "ListPolicyTagsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_POLICY_TAGS_RESPONSE: Schema = Schema {
+        name: "ListPolicyTagsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_POLICY_VERSIONS_REQUEST: Schema = Schema {
+        name: "ListPolicyVersionsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_POLICY_VERSIONS_RESPONSE: Schema = Schema {
+        name: "ListPolicyVersionsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Versions",
+                wire_name: "Versions",
+                schema: &POLICY_DOCUMENT_VERSION_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ROLE_POLICIES_REQUEST: Schema = Schema {
+        name: "ListRolePoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ROLE_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListRolePoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyNames",
+                wire_name: "PolicyNames",
+                schema: &POLICY_NAME_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static LIST_ROLE_TAGS_REQUEST: Schema = Schema {
         name: "ListRoleTagsRequest",
         sensitive: false,
@@ -9014,6 +13930,56 @@ pub(crate) mod schema {
                 name: "Roles",
                 wire_name: "Roles",
                 schema: &ROLE_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_USER_POLICIES_REQUEST: Schema = Schema {
+        name: "ListUserPoliciesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &EXISTING_USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_USER_POLICIES_RESPONSE: Schema = Schema {
+        name: "ListUserPoliciesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyNames",
+                wire_name: "PolicyNames",
+                schema: &POLICY_NAME_LIST_TYPE,
                 required: true,
             },
             Member {
@@ -9176,6 +14142,241 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static POLICY: Schema = Schema {
+        name: "Policy",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyId",
+                wire_name: "PolicyId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "DefaultVersionId",
+                wire_name: "DefaultVersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AttachmentCount",
+                wire_name: "AttachmentCount",
+                schema: &ATTACHMENT_COUNT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundaryUsageCount",
+                wire_name: "PermissionsBoundaryUsageCount",
+                schema: &ATTACHMENT_COUNT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsAttachable",
+                wire_name: "IsAttachable",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Description",
+                wire_name: "Description",
+                schema: &POLICY_DESCRIPTION_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UpdateDate",
+                wire_name: "UpdateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_GROUP: Schema = Schema {
+        name: "PolicyGroup",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupId",
+                wire_name: "GroupId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_GROUP_LIST_TYPE: Schema = Schema {
+        name: "PolicyGroupListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_GROUP,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_ROLE: Schema = Schema {
+        name: "PolicyRole",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RoleId",
+                wire_name: "RoleId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_ROLE_LIST_TYPE: Schema = Schema {
+        name: "PolicyRoleListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_ROLE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_USAGE_TYPE: Schema = Schema {
+        name: "PolicyUsageType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["PermissionsPolicy", "PermissionsBoundary"],
+        },
+    };
+
+    pub(crate) static POLICY_USER: Schema = Schema {
+        name: "PolicyUser",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &USER_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UserId",
+                wire_name: "UserId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_USER_LIST_TYPE: Schema = Schema {
+        name: "PolicyUserListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_USER,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_VERSION: Schema = Schema {
+        name: "PolicyVersion",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Document",
+                wire_name: "Document",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsDefaultVersion",
+                wire_name: "IsDefaultVersion",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static PUT_GROUP_POLICY_REQUEST: Schema = Schema {
+        name: "PutGroupPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static PUT_ROLE_PERMISSIONS_BOUNDARY_REQUEST: Schema = Schema {
         name: "PutRolePermissionsBoundaryRequest",
         sensitive: false,
@@ -9195,6 +14396,31 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static PUT_ROLE_POLICY_REQUEST: Schema = Schema {
+        name: "PutRolePolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static PUT_USER_PERMISSIONS_BOUNDARY_REQUEST: Schema = Schema {
         name: "PutUserPermissionsBoundaryRequest",
         sensitive: false,
@@ -9209,6 +14435,31 @@ pub(crate) mod schema {
                 name: "PermissionsBoundary",
                 wire_name: "PermissionsBoundary",
                 schema: &ARN_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static PUT_USER_POLICY_REQUEST: Schema = Schema {
+        name: "PutUserPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &EXISTING_USER_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
                 required: true,
             },
         ]),
@@ -9425,6 +14676,25 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static SET_DEFAULT_POLICY_VERSION_REQUEST: Schema = Schema {
+        name: "SetDefaultPolicyVersionRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static SOURCE_ROLE_TEMPLATE: Schema = Schema {
         name: "SourceRoleTemplate",
         sensitive: false,
@@ -9501,6 +14771,25 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static TAG_POLICY_REQUEST: Schema = Schema {
+        name: "TagPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static TAG_ROLE_REQUEST: Schema = Schema {
         name: "TagRoleRequest",
         sensitive: false,
@@ -9565,6 +14854,25 @@ pub(crate) mod schema {
             Member {
                 name: "OpenIDConnectProviderArn",
                 wire_name: "OpenIDConnectProviderArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "TagKeys",
+                wire_name: "TagKeys",
+                schema: &TAG_KEY_LIST_TYPE,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static UNTAG_POLICY_REQUEST: Schema = Schema {
+        name: "UntagPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
                 schema: &ARN_TYPE,
                 required: true,
             },
@@ -9922,6 +15230,23 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema {
+        name: "attachedPoliciesListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ATTACHED_POLICY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static ATTACHMENT_COUNT_TYPE: Schema = Schema {
+        name: "attachmentCountType",
+        sensitive: false,
+        kind: Kind::Integer(Range::ANY),
+    };
+
     pub(crate) static BOOLEAN_TYPE: Schema = Schema {
         name: "booleanType",
         sensitive: false,
@@ -10126,6 +15451,19 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static POLICY_DESCRIPTION_TYPE: Schema = Schema {
+        name: "policyDescriptionType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: None,
+                max: Some(1000),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
     static POLICY_DOCUMENT_TYPE_PATTERN: Pattern = Pattern::new(
         "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
         "^(?:[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+)$",
@@ -10140,6 +15478,98 @@ pub(crate) mod schema {
                 max: Some(131072),
             },
             pattern: Some(&POLICY_DOCUMENT_TYPE_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static POLICY_DOCUMENT_VERSION_LIST_TYPE: Schema = Schema {
+        name: "policyDocumentVersionListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_VERSION,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_LIST_TYPE: Schema = Schema {
+        name: "policyListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_NAME_LIST_TYPE: Schema = Schema {
+        name: "policyNameListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_NAME_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    static POLICY_NAME_TYPE_PATTERN: Pattern =
+        Pattern::new("[\\w+=,.@-]+", "^(?:[0-9A-Za-z_+=,.@-]+)$");
+
+    pub(crate) static POLICY_NAME_TYPE: Schema = Schema {
+        name: "policyNameType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(128),
+            },
+            pattern: Some(&POLICY_NAME_TYPE_PATTERN),
+            values: &[],
+        },
+    };
+
+    static POLICY_PATH_TYPE_PATTERN: Pattern = Pattern::new(
+        "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/",
+        "^(?:((/[A-Za-z0-9\\.,\\+@=_-]+)*)/)$",
+    );
+
+    pub(crate) static POLICY_PATH_TYPE: Schema = Schema {
+        name: "policyPathType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(512),
+            },
+            pattern: Some(&POLICY_PATH_TYPE_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static POLICY_SCOPE_TYPE: Schema = Schema {
+        name: "policyScopeType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["All", "AWS", "Local"],
+        },
+    };
+
+    static POLICY_VERSION_ID_TYPE_PATTERN: Pattern = Pattern::new(
+        "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?",
+        "^(?:v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?)$",
+    );
+
+    pub(crate) static POLICY_VERSION_ID_TYPE: Schema = Schema {
+        name: "policyVersionIdType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: Some(&POLICY_VERSION_ID_TYPE_PATTERN),
             values: &[],
         },
     };

@@ -5,6 +5,7 @@
 //! it knows; of the versions only the one in force is here.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -17,8 +18,6 @@ use serde_json::value::RawValue;
 pub(crate) struct AwsPolicy {
     /// The name.
     pub(crate) name: String,
-    /// The ARN.
-    pub(crate) arn: String,
     /// The path.
     pub(crate) path: String,
     /// The unique id.
@@ -37,16 +36,25 @@ pub(crate) struct AwsPolicy {
     pub(crate) compiled: Arc<Policy>,
 }
 
-/// The policy with this ARN.
-pub(crate) fn find(arn: &str) -> Option<&'static AwsPolicy> {
-    let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?;
-    let name = name.rsplit('/').next()?;
-    ALL.get(name).filter(|policy| policy.arn == arn)
+impl AwsPolicy {
+    /// The ARN, in this partition.
+    pub(crate) fn arn(&self, partition: &str) -> String {
+        format!("arn:{partition}:iam::aws:policy{}{}", self.path, self.name)
+    }
 }
 
-/// All of them, by name.
-pub(crate) fn all() -> impl Iterator<Item = &'static AwsPolicy> {
-    ALL.values()
+/// The policy with this path and name.
+pub(crate) fn find(path_and_name: &str) -> Option<&'static AwsPolicy> {
+    let name = path_and_name.rsplit('/').next()?;
+    ALL.get(name)
+        .filter(|policy| path_and_name.strip_suffix(name) == Some(&policy.path))
+}
+
+/// Those after this name, by name.
+pub(crate) fn after(name: Option<&str>) -> impl Iterator<Item = &'static AwsPolicy> {
+    let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+    ALL.range::<str, _>((from, Bound::Unbounded))
+        .map(|(_, policy)| policy)
 }
 
 /// A file of the folder `aws`.
@@ -75,7 +83,6 @@ fn read(name: &str, text: &str) -> Result<AwsPolicy, String> {
     let compiled = Policy::parse(document, Kind::Identity).map_err(|fault| fault.to_string())?;
     Ok(AwsPolicy {
         name: name.to_owned(),
-        arn: format!("arn:aws:iam::aws:policy{}{name}", file.path),
         path: file.path,
         id: file.policy_id,
         description: file.description,
@@ -107,10 +114,8 @@ mod tests {
     fn every_file_is_a_policy_found_by_its_arn() {
         for (name, text) in FILES {
             let policy = read(name, text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(
-                find(&policy.arn).map(|found| &found.name),
-                Some(&policy.name)
-            );
+            let found = find(&format!("{}{name}", policy.path));
+            assert_eq!(found.map(|found| &found.id), Some(&policy.id));
             assert!(
                 policy.path.starts_with('/') && policy.path.ends_with('/'),
                 "{name}"
@@ -123,8 +128,8 @@ mod tests {
 
     #[test]
     fn a_policy_is_found_under_its_own_path_alone() {
-        assert!(find("arn:aws:iam::aws:policy/AdministratorAccess").is_some());
-        assert!(find("arn:aws:iam::aws:policy/x/AdministratorAccess").is_none());
-        assert!(find("arn:aws:iam::123456789012:policy/AdministratorAccess").is_none());
+        assert!(find("/AdministratorAccess").is_some());
+        assert!(find("/x/AdministratorAccess").is_none());
+        assert!(find("AdministratorAccess").is_none());
     }
 }
