@@ -15,11 +15,23 @@ from server import CBOR, REGION, session, speak
 
 SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
 PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"], "iam": ["query"], "keystead": ["json"]}
+
+
+@functools.cache
+def _model(service):
+    return session().get_service_model(service)
+
+
+def _takes_signature(service, operation):
+    return _model(service).operation_model(operation).auth_type != "none"
+
+
 EVERY_OPERATION = [
     (service, operation, protocol)
     for service, samples in SAMPLES.items()
     for operation in samples
     for protocol in PROTOCOLS[service]
+    if _takes_signature(service, operation)
 ]
 
 

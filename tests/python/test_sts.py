@@ -58,4 +58,19 @@ def test_a_presigned_call_past_its_time_is_refused(own_server):
 
 def test_an_operation_that_is_not_served_says_so(sts):
     with refused("InvalidAction", status=400):
-        sts.get_session_token()
+        sts.assume_root(TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/root-task/X"})
+
+
+def test_a_key_tells_whose_it_is(server, sts, iam, name):
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    assert sts.get_access_key_info(AccessKeyId=key)["Account"] == ACCOUNT
+    session = sts.get_session_token()["Credentials"]["AccessKeyId"]
+    assert sts.get_access_key_info(AccessKeyId=session)["Account"] == ACCOUNT
+    with refused("ValidationError", "does not exist"):
+        sts.get_access_key_info(AccessKeyId="AKIAIOSFODNN7EXAMPLE")
+
+
+def test_a_message_that_nobody_encoded(sts):
+    with refused("InvalidAuthorizationMessageException"):
+        sts.decode_authorization_message(EncodedMessage="bm90IG9uZQ")

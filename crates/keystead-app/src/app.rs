@@ -16,7 +16,9 @@ use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::iam::last_used::LastUses;
 use crate::nodes::Deliveries;
+use crate::outbound::Fetch;
 use crate::pca::Issuers;
+use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
 
@@ -43,6 +45,8 @@ pub struct App {
     pub(crate) cursors: CursorKey,
     pub(crate) known_credentials: Mutex<KnownCredentials>,
     pub(crate) last_uses: LastUses,
+    pub(crate) sessions: Sessions,
+    pub(crate) provider_keys: ProviderKeys,
 }
 
 /// How the parts are opened.
@@ -61,6 +65,8 @@ pub struct AppOptions {
     pub accept_rollback: bool,
     /// Where time comes from.
     pub env: Arc<dyn Env>,
+    /// How documents of other servers are got.
+    pub fetch: Fetch,
 }
 
 /// Why the parts could not be opened.
@@ -118,6 +124,7 @@ impl App {
             .root_key()
             .derive("keystead listing cursors")
             .map_err(Error::from)?;
+        let sessions = Sessions::new(&store)?;
         let app = Self {
             cursors: CursorKey(*cursors),
             policies: Known::new(&store),
@@ -132,6 +139,8 @@ impl App {
             issuers: Issuers::default(),
             known_credentials: Mutex::default(),
             last_uses: LastUses::default(),
+            sessions,
+            provider_keys: ProviderKeys::new(options.fetch),
         };
         Ok((Arc::new(app), root))
     }

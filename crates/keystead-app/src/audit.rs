@@ -7,12 +7,14 @@
 //! (`keystead_refused_total`), so that a flood of nonsense cannot fill the journal.
 
 use jiff::Timestamp;
+use keystead_core::AccountId;
 use keystead_wire::schema::{Kind, OperationDef, Schema};
 use keystead_wire::value::Value;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Ctx, PrincipalKind};
+use crate::sts::Session;
+use crate::{Ctx, Principal, PrincipalKind};
 
 /// How a call ended.
 pub(crate) enum Ending<'a> {
@@ -101,12 +103,22 @@ impl Serialize for Event<'_> {
         map.serialize_entry("readOnly", &self.read_only)?;
         map.serialize_entry("eventType", "AwsApiCall")?;
         map.serialize_entry("managementEvent", &true)?;
-        map.serialize_entry("recipientAccountId", ctx.principal.account.as_str())?;
+        map.serialize_entry("recipientAccountId", account(&ctx.principal).as_str())?;
         map.serialize_entry("eventCategory", "Management")?;
         if let Some(denial) = ctx.access.denial() {
             map.serialize_entry("additionalEventData", &denial)?;
         }
         map.end()
+    }
+}
+
+/// Whose event it is: for who is vouched for, the account that trusts the provider.
+fn account(principal: &Principal) -> &AccountId {
+    match &principal.kind {
+        PrincipalKind::WebIdentity(proven) => proven
+            .get()
+            .map_or(&principal.account, |identity| &identity.account),
+        _ => &principal.account,
     }
 }
 
@@ -119,6 +131,17 @@ impl Serialize for Identity<'_> {
         let (kind, name) = match &principal.kind {
             PrincipalKind::Root => ("Root", None),
             PrincipalKind::User { name } => ("IAMUser", Some(name)),
+            PrincipalKind::Role { .. } => ("AssumedRole", None),
+            PrincipalKind::FederatedUser { .. } => ("FederatedUser", None),
+            PrincipalKind::WebIdentity(proven) => {
+                map.serialize_entry("type", "WebIdentityUser")?;
+                if let Some(identity) = proven.get() {
+                    map.serialize_entry("principalId", &identity.principal_id())?;
+                    map.serialize_entry("userName", &identity.subject)?;
+                    map.serialize_entry("identityProvider", &identity.provider_arn)?;
+                }
+                return map.end();
+            }
         };
         map.serialize_entry("type", kind)?;
         map.serialize_entry("principalId", &principal.user_id)?;
@@ -127,6 +150,60 @@ impl Serialize for Identity<'_> {
         map.serialize_entry("accessKeyId", &principal.access_key_id)?;
         if let Some(name) = name {
             map.serialize_entry("userName", name)?;
+        }
+        if let Some(session) = &principal.session {
+            map.serialize_entry("sessionContext", &SessionContext(principal, session))?;
+        }
+        map.end()
+    }
+}
+
+/// What CloudTrail tells of a session (CloudTrail user guide, "CloudTrail userIdentity element").
+struct SessionContext<'a>(&'a Principal, &'a Session);
+
+impl Serialize for SessionContext<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(principal, session) = self;
+        let issuer = match &principal.kind {
+            PrincipalKind::Role { name, arn } => {
+                let id = principal.user_id.split(':').next().unwrap_or_default();
+                Some(("Role", id, arn, Some(name)))
+            }
+            PrincipalKind::FederatedUser {
+                user,
+                user_arn,
+                user_id,
+            } => {
+                let kind = user.as_ref().map_or("Root", |_| "IAMUser");
+                Some((kind, user_id.as_str(), user_arn, user.as_ref()))
+            }
+            _ => None,
+        };
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((kind, id, arn, name)) = issuer {
+            let issuer = serde_json::json!({
+                "type": kind,
+                "principalId": id,
+                "arn": arn,
+                "accountId": principal.account.as_str(),
+                "userName": name,
+            });
+            map.serialize_entry("sessionIssuer", &issuer)?;
+        }
+        if let Some(identity) = &session.web_identity {
+            let data = serde_json::json!({
+                "federatedProvider": identity.provider_arn,
+                "attributes": {},
+            });
+            map.serialize_entry("webIdFederationData", &data)?;
+        }
+        let attributes = serde_json::json!({
+            "creationDate": seconds(session.issued),
+            "mfaAuthenticated": "false",
+        });
+        map.serialize_entry("attributes", &attributes)?;
+        if let Some(name) = &session.source_identity {
+            map.serialize_entry("sourceIdentity", name)?;
         }
         map.end()
     }
@@ -181,7 +258,9 @@ impl Serialize for Shown<'_> {
             (Value::Structure(slots), _) => {
                 let mut map = serializer.serialize_map(None)?;
                 for (member, slot) in self.schema.members().iter().zip(slots) {
-                    if let Some(value) = slot {
+                    if member.name == SESSION_TOKEN && slot.is_some() {
+                        map.serialize_entry(&LowerFirst(member.name), HIDDEN)?;
+                    } else if let Some(value) = slot {
                         let shown = Shown {
                             value,
                             schema: member.schema,
@@ -228,6 +307,9 @@ fn seconds(at: Timestamp) -> String {
 
 /// The record version whose fields these are.
 const EVENT_VERSION: &str = "1.11";
+
+/// A member that is worth a secret, though the model does not mark it.
+const SESSION_TOKEN: &str = "SessionToken";
 
 /// CloudTrail's own words for a value that it does not show.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";

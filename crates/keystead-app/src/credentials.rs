@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::iam::record::{self, Entity, User};
+use crate::sts::session;
 use crate::{App, Ctx, Principal, PrincipalKind, ids};
 
 /// Access keys, by their id.
@@ -32,6 +33,30 @@ pub struct Credential {
     pub principal: Principal,
     /// The secret access key.
     pub secret: Sensitive<String>,
+}
+
+/// What was found for a signature.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Whom it proves, and by what secret.
+    Known(Credential),
+    /// Nobody's key, or none that may be used here.
+    Unknown,
+    /// The key of a session that is over.
+    Expired,
+}
+
+/// What a signature names.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// The access key.
+    pub access_key_id: &'a str,
+    /// The token of its session.
+    pub session_token: Option<&'a str>,
+    /// The signing name of the service that is called.
+    pub service: &'a str,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// The root access key of the account.
@@ -110,16 +135,12 @@ impl AccessKey {
         user: Option<String>,
         now: Timestamp,
     ) -> Result<(String, Self)> {
-        let mut bytes = Zeroizing::new([0_u8; 40]);
-        random::fill(bytes.as_mut_slice())?;
-        // 256 is a multiple of 64, so the remainder is uniform.
-        let letter = |byte: &u8| BASE64.get(usize::from(*byte) % BASE64.len()).copied();
         let key = Self {
             account: account.clone(),
             user,
             active: true,
             created: Some(now),
-            secret: Zeroizing::new(bytes.iter().filter_map(letter).map(char::from).collect()),
+            secret: fresh_secret()?,
         };
         Ok((ids::iam(id::Prefix::AccessKey)?, key))
     }
@@ -128,6 +149,17 @@ impl AccessKey {
     pub(crate) fn secret(&self) -> Sensitive<String> {
         String::clone(&self.secret).into()
     }
+}
+
+/// A new secret access key: 40 characters (240 bits).
+pub(crate) fn fresh_secret() -> Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new([0_u8; 40]);
+    random::fill(bytes.as_mut_slice())?;
+    // 256 is a multiple of 64, so the remainder is uniform.
+    let letter = |byte: &u8| BASE64.get(usize::from(*byte) % BASE64.len()).copied();
+    Ok(Zeroizing::new(
+        bytes.iter().filter_map(letter).map(char::from).collect(),
+    ))
 }
 
 impl RootCredential {
@@ -255,8 +287,33 @@ impl Default for KnownCredentials {
 }
 
 impl App {
-    /// The credential of an access key id, if there is one and it may be used.
-    pub async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>> {
+    /// Whom a signature proves, once it is verified with the secret that is found.
+    ///
+    /// The sessions of GetSessionToken and GetFederationToken are nobody's to IAM (API reference: "You cannot call
+    /// any IAM API operations unless MFA authentication information is included"), which answers them so.
+    pub async fn credential(&self, presented: &Presented<'_>) -> Result<Found> {
+        let Presented {
+            access_key_id,
+            session_token,
+            service,
+            now,
+        } = *presented;
+        let Some(token) = session_token else {
+            let found = self.long_term_credential(access_key_id).await?;
+            return Ok(found.map_or(Found::Unknown, Found::Known));
+        };
+        let found = session::find(self, access_key_id, token, now).await?;
+        if let Found::Known(credential) = &found
+            && service == "iam"
+            && !matches!(credential.principal.kind, PrincipalKind::Role { .. })
+        {
+            return Ok(Found::Unknown);
+        }
+        Ok(found)
+    }
+
+    /// The credential of an access key, if there is one and it may be used.
+    async fn long_term_credential(&self, access_key_id: &str) -> Result<Option<Credential>> {
         let forgotten = {
             let mut known = self.known_credentials.lock();
             if let Some(known) = known.known.get(access_key_id) {
@@ -322,24 +379,25 @@ impl App {
             user_id,
             access_key_id: access_key_id.to_owned(),
             kind,
+            session: None,
         };
         Ok(Some(Credential { principal, secret }))
     }
 }
 
 /// A secret as text of a record: read straight into memory that is wiped.
-mod secret {
+pub(crate) mod secret {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use zeroize::Zeroizing;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         secret: &Zeroizing<String>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Zeroizing<String>, D::Error> {
         String::deserialize(deserializer).map(Zeroizing::new)

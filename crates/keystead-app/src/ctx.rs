@@ -1,12 +1,13 @@
 //! Who asks, from where, when: the first argument of everything that touches data.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 
 use crate::App;
 use crate::access::{Access, Resource};
+use crate::sts::{Session, WebIdentity};
 
 /// The context of one call.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ pub struct Ctx {
 }
 
 /// A verified identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Principal {
     /// The account it belongs to.
     pub account: AccountId,
@@ -44,9 +45,11 @@ pub struct Principal {
     pub access_key_id: String,
     /// What kind of identity it is.
     pub kind: PrincipalKind,
+    /// The session that its credentials are of; `None` for long-term ones.
+    pub session: Option<Arc<Session>>,
 }
 
-/// The kinds of identity that can sign.
+/// The kinds of identity that can call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrincipalKind {
     /// The root user of the account.
@@ -56,20 +59,65 @@ pub enum PrincipalKind {
         /// Its name.
         name: String,
     },
+    /// A session of a role.
+    Role {
+        /// The role's name.
+        name: String,
+        /// The role's ARN, path included.
+        arn: String,
+    },
+    /// Somebody for whom a user, or the root user, asked for credentials.
+    FederatedUser {
+        /// The user's name; `None` for the root user.
+        user: Option<String>,
+        /// The user's ARN.
+        user_arn: String,
+        /// The user's unique id.
+        user_id: String,
+    },
+    /// Whoever calls without a signature: nobody, until the use case has verified who is vouched for.
+    WebIdentity(Arc<OnceLock<WebIdentity>>),
 }
 
 impl Principal {
+    /// Who calls without a signature; `account` is the one to name as long as nothing else is known.
+    pub fn unsigned(account: AccountId) -> Self {
+        Self {
+            account,
+            arn: String::new(),
+            user_id: String::new(),
+            access_key_id: String::new(),
+            kind: PrincipalKind::WebIdentity(Arc::default()),
+            session: None,
+        }
+    }
+
+    /// Whether it is proven who calls.
+    pub(crate) fn is_proven(&self) -> bool {
+        !matches!(&self.kind, PrincipalKind::WebIdentity(proven) if proven.get().is_none())
+    }
+
+    /// What is used by its calls: its long-term access key, or its role, by its unique id.
+    pub(crate) fn used(&self) -> Option<&str> {
+        match (&self.kind, &self.session) {
+            (PrincipalKind::Role { .. }, _) => self.user_id.split(':').next(),
+            (PrincipalKind::Root | PrincipalKind::User { .. }, None) => Some(&self.access_key_id),
+            _ => None,
+        }
+    }
+
     /// Tells apart those whose policies differ, session policies aside.
     pub(crate) fn identity_key(&self) -> String {
+        if let PrincipalKind::FederatedUser { user_arn, .. } = &self.kind {
+            return format!("{user_arn} federated");
+        }
         let id = self.user_id.split(':').next().unwrap_or_default();
         format!("{}/{id}", self.account)
     }
 
     /// The policies given when its session was made, where it is one.
     pub(crate) fn session_policies(&self) -> Option<&[keystead_policy::Source]> {
-        match &self.kind {
-            PrincipalKind::Root | PrincipalKind::User { .. } => None,
-        }
+        self.session.as_ref()?.policies.as_deref()
     }
 }
 

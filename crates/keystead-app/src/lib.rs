@@ -29,6 +29,7 @@ pub mod fault;
 mod iam;
 mod ids;
 pub mod nodes;
+pub mod outbound;
 pub mod pca;
 mod sts;
 pub mod system_ca;
@@ -37,6 +38,7 @@ mod token;
 
 pub use access::Access;
 pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
-pub use credentials::{Credential, RootCredential};
+pub use credentials::{Credential, Found, Presented, RootCredential};
 pub use ctx::{Ctx, Principal, PrincipalKind};
 pub use env::{Env, SystemEnv};
+pub use sts::{Session, WebIdentity};

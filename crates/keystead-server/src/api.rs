@@ -10,6 +10,8 @@ use futures::FutureExt as _;
 use http::request::Parts;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
+use jiff::Timestamp;
+use keystead_app::{Found, Presented, Principal};
 use keystead_core::Region;
 use keystead_wire::protocol::{self, Dialect};
 use keystead_wire::schema::{OperationDef, Protocol};
@@ -209,13 +211,24 @@ impl<'r, B: Backend> Exchange<'r, B> {
         let refuse = |error: AuthError| error.answer(style(&call.dialect));
         let service = call.operation.service.signing_name;
         let now = self.api.backend.now();
+        if call.operation.unsigned {
+            // A signature would prove nothing here, and is not looked at (the model's `authtype`).
+            let region = Region::parse(GLOBAL_REGION)
+                .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
+            return Ok(self.caller(self.api.backend.stranger(), region, now));
+        }
         let claim = claim
             .and_then(|claim| claim.check(view, now, service, Rules::of(service)))
             .map_err(refuse)?;
         let found = self
             .api
             .backend
-            .credential(claim.access_key_id())
+            .credential(&Presented {
+                access_key_id: claim.access_key_id(),
+                session_token: claim.session_token(),
+                service,
+                now,
+            })
             .await
             .map_err(|error| {
                 let request_id = &self.request_id;
@@ -226,25 +239,29 @@ impl<'r, B: Backend> Exchange<'r, B> {
                 );
                 unavailable("Credentials cannot be read just now. Try again shortly.")
             })?;
-        let credential = found.ok_or_else(|| refuse(AuthError::UnknownKey))?;
-        // The access keys that are served are long-term ones, to which no session token belongs.
-        if claim.session_token().is_some() {
-            return Err(refuse(AuthError::UnknownKey));
-        }
+        let credential = match found {
+            Found::Known(credential) => credential,
+            Found::Unknown => return Err(refuse(AuthError::UnknownKey)),
+            Found::Expired => return Err(refuse(AuthError::ExpiredToken)),
+        };
         let keys = &self.api.keys;
         keys.verify(&claim, view, credential.secret.expose(), body)
             .map_err(refuse)?;
         let region = Region::parse(claim.region())
             .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
-        Ok(Caller {
-            principal: credential.principal,
+        Ok(self.caller(credential.principal, region, now))
+    }
+
+    fn caller(&self, principal: Principal, region: Region, now: Timestamp) -> Caller {
+        Caller {
+            principal,
             region,
             request_id: self.request_id.clone(),
             source_ip: self.peer.address.map(|address| address.ip()),
             secure: self.peer.is_private(),
             user_agent: user_agent(self.parts),
             now,
-        })
+        }
     }
 
     /// Waits for the use case, but not beyond the deadline. It ends in any case.
@@ -281,6 +298,9 @@ impl<'r, B: Backend> Exchange<'r, B> {
         }
     }
 }
+
+/// The region of AWS's endpoint of STS that names none, to which calls without a signature go.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// Why a request is not carried out.
 struct Refused {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keystead_app::{Access, App, Credential, Ctx, Principal, dispatch};
+use keystead_app::{Access, App, Ctx, Found, Presented, Principal, dispatch};
 use keystead_core::{Error, Region};
 use keystead_wire::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
@@ -17,11 +17,14 @@ pub trait Backend: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
 
-    /// The credential of an access key, if there is one.
+    /// Whom a signature proves, once it is verified.
     fn credential(
         &self,
-        access_key_id: &str,
-    ) -> impl Future<Output = Result<Option<Credential>, Error>> + Send;
+        presented: &Presented<'_>,
+    ) -> impl Future<Output = Result<Found, Error>> + Send;
+
+    /// Who calls an operation that takes no signature.
+    fn stranger(&self) -> Principal;
 
     /// Carries an operation out for a verified caller, and records it.
     fn call(
@@ -35,9 +38,9 @@ pub trait Backend: Send + Sync + 'static {
 /// A verified caller with the circumstances of the call.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who, proven by signature.
+    /// Who: proven by signature, where the operation takes one.
     pub principal: Principal,
-    /// The region of the signature's scope.
+    /// The region of the signature's scope; without one, that of AWS's endpoints that name none.
     pub region: Region,
     /// The request's id.
     pub request_id: String,
@@ -56,8 +59,12 @@ impl Backend for Arc<App> {
         self.env.now()
     }
 
-    async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>, Error> {
-        App::credential(self, access_key_id).await
+    async fn credential(&self, presented: &Presented<'_>) -> Result<Found, Error> {
+        App::credential(self, presented).await
+    }
+
+    fn stranger(&self) -> Principal {
+        Principal::unsigned(self.account.clone())
     }
 
     fn call(

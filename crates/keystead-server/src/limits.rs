@@ -116,6 +116,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// bytes.
 pub const SIGNING_KEYS: usize = 4_096;
 
+/// The largest document that is got from another server: two hundred keys of an identity provider
+/// (the most that are read), with a kilobyte of certificate each.
+pub const DOCUMENT_BYTES: usize = 256 * 1024;
+
+/// How long that may take, from the look-up of the name to the last byte. A caller waits for it.
+pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(5);
+
 /// How much of the User-Agent is kept for audit events, in characters: twice the longest that the
 /// SDKs send.
 pub const USER_AGENT_CHARS: usize = 512;

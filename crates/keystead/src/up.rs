@@ -97,6 +97,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         audit_sync: config.audit_sync,
         accept_rollback,
         env: Arc::new(env),
+        fetch: keystead_server::fetch(),
     };
     // At least two: a disk that hangs may hold one (keystead_store::journal).
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));

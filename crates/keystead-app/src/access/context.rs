@@ -79,22 +79,35 @@ pub(super) fn of(ctx: &Ctx, said: &Said, resource: &Resource<'_>, via: Option<&s
 
 fn of_caller(ctx: &Ctx, context: &mut Context) {
     let principal = &ctx.principal;
-    context.set("aws:PrincipalAccount", principal.account.as_str());
     context.set("aws:PrincipalIsAWSService", "false");
-    context.set("aws:userid", principal.user_id.as_str());
-    context.set("aws:PrincipalArn", principal.arn.as_str());
-    let kind = match &principal.kind {
-        PrincipalKind::Root => "Account",
+    let (kind, arn) = match &principal.kind {
+        PrincipalKind::Root => ("Account", &principal.arn),
         PrincipalKind::User { name } => {
             context.set("aws:username", name.as_str());
-            "User"
+            ("User", &principal.arn)
+        }
+        PrincipalKind::Role { arn, .. } => ("AssumedRole", arn),
+        PrincipalKind::FederatedUser { .. } => ("FederatedUser", &principal.arn),
+        PrincipalKind::WebIdentity(proven) => {
+            context.set("aws:PrincipalType", "Anonymous");
+            if let Some(identity) = proven.get() {
+                identity.describe(context);
+            }
+            return;
         }
     };
     context.set("aws:PrincipalType", kind);
+    context.set("aws:PrincipalArn", arn.as_str());
+    context.set("aws:PrincipalAccount", principal.account.as_str());
+    context.set("aws:userid", principal.user_id.as_str());
     if let Some(effective) = ctx.access.0.effective.as_deref() {
         for (key, value) in &effective.tags {
             context.set(format!("aws:PrincipalTag/{key}"), value.clone());
         }
+    }
+    // Its tags go before those of its role or user.
+    if let Some(session) = &principal.session {
+        session.describe(context);
     }
 }
 

@@ -58,6 +58,8 @@ impl<T> Deref for Allowed<T> {
 pub(crate) enum Act<'a> {
     /// As the operation that was called.
     Own,
+    /// As another action that the call takes beside its own.
+    Also(&'a str),
     /// As an action that a service takes in the caller's name.
     Via {
         /// The action.
@@ -167,7 +169,7 @@ impl Access {
         input: &Value,
     ) -> Result<Self> {
         let effective = match principal.kind {
-            PrincipalKind::Root => None,
+            PrincipalKind::Root | PrincipalKind::WebIdentity(_) => None,
             _ => Some(effective::of(app, principal).await?),
         };
         Ok(Self(Arc::new(Inner {
@@ -212,6 +214,7 @@ impl Ctx {
     pub(crate) fn allow_as(&self, act: Act<'_>, resource: &Resource<'_>) -> Result<Allowed<()>> {
         match act {
             Act::Own => self.allow(resource),
+            Act::Also(action) => self.decide(action, resource, None),
             Act::Via { action, service } => self.decide(action, resource, Some(service)),
         }
     }
@@ -311,6 +314,14 @@ pub(crate) fn caller(principal: &Principal) -> Caller<'_> {
         kind: match &principal.kind {
             PrincipalKind::Root => CallerKind::Root,
             PrincipalKind::User { .. } => CallerKind::User,
+            PrincipalKind::Role { arn, .. } => CallerKind::Session { role_arn: arn },
+            PrincipalKind::FederatedUser { user_arn, .. } => CallerKind::FederatedUser { user_arn },
+            PrincipalKind::WebIdentity(proven) => match proven.get() {
+                Some(identity) => CallerKind::Federated {
+                    provider: &identity.provider_arn,
+                },
+                None => CallerKind::Anonymous,
+            },
         },
     }
 }

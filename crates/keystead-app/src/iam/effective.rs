@@ -31,9 +31,28 @@ pub(crate) struct Effective {
 /// [`ErrorKind::Internal`] where a policy that it has can't be had: without it one could allow too much.
 pub(crate) async fn effective(app: &App, principal: &Principal) -> Result<Effective> {
     match &principal.kind {
-        PrincipalKind::Root => Ok(Effective::default()),
-        PrincipalKind::User { name } => of_user(app, &principal.account, name).await,
+        PrincipalKind::Root | PrincipalKind::WebIdentity(_) => Ok(Effective::default()),
+        PrincipalKind::User { name }
+        | PrincipalKind::FederatedUser {
+            user: Some(name), ..
+        } => of_user(app, &principal.account, name).await,
+        PrincipalKind::FederatedUser { user: None, .. } => of_root_federated(),
+        PrincipalKind::Role { name, .. } => of_role(app, &principal.account, name).await,
     }
+}
+
+/// What the root user may, whom only session policies limit in a federated session.
+fn of_root_federated() -> Result<Effective> {
+    let label = "what the root user may".to_owned();
+    let everything = r#"{
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    }"#;
+    let policy = Arc::new(managed::compile(&label, everything)?);
+    Ok(Effective {
+        identity: vec![Source { label, policy }],
+        ..Effective::default()
+    })
 }
 
 /// What applies to a user.

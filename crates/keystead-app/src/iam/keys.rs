@@ -10,6 +10,7 @@ use super::account::{Ledger, root_name};
 use super::last_used::LAST_USES;
 use super::list::Listing;
 use super::record::{User, load, retrying, save};
+use super::users::must_name_user;
 use crate::Ctx;
 use crate::credentials::{ACCESS_KEYS, AccessKey};
 use crate::ctx::PrincipalKind;
@@ -172,6 +173,7 @@ impl Holder {
             (Some(name), _) => Ok(Self::User(load(ctx, name).await?)),
             (None, PrincipalKind::User { name }) => Ok(Self::User(load(ctx, name).await?)),
             (None, PrincipalKind::Root) => Ok(Self::Root(Ledger::load(ctx).await?)),
+            (None, _) => Err(must_name_user()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Users.
 
-use keystead_core::Result;
 use keystead_core::iam::{self, Kind, tags};
+use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::{Batch, Expect};
 use keystead_wire::iam as wire;
 
@@ -44,11 +44,20 @@ pub(crate) async fn get_user(
                 user: root_user(ctx).await?,
             });
         }
+        (None, _) => return Err(must_name_user()),
     };
     let found = load::<User>(ctx, name).await?;
     Ok(wire::GetUserResponse {
         user: shown::user(ctx, found.value, Detail::Full),
     })
+}
+
+/// A session of a role is no user, and has to name one.
+pub(super) fn must_name_user() -> Error {
+    Error::new(
+        ErrorKind::Validation,
+        "Must specify userName when calling with non-User credentials",
+    )
 }
 
 /// `iam:ListUsers`.

@@ -157,6 +157,44 @@ async fn a_session_token_that_belongs_to_no_key() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_over() {
+    refused(
+        |request, service| {
+            let other = Credentials {
+                session_token: Some("expired".to_owned().into()),
+                ..credentials()
+            };
+            request.signed_by(&Signer::new(&other, "eu-north-7", service, now()))
+        },
+        "ExpiredTokenException",
+        ("ExpiredToken", 403),
+        "The security token included in the request is expired",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_takes_no_signature_is_nobodys() {
+    let world = start(limits()).await;
+    let mut client = Client::connect(world.address).await;
+    let call = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=me\
+                &RoleArn=arn:aws:iam::123456789012:role/r&WebIdentityToken=none";
+    // The backend is asked, with or without a signature that is worth nothing.
+    for request in [
+        Request::query(call),
+        Request::query(call).with("authorization", "AWS4-HMAC-SHA256 x"),
+    ] {
+        let answer = client.call(&request).await;
+        answer.expect(400, "ResourceNotFoundException");
+        let last = world.script.last.lock().unwrap().take().unwrap();
+        assert_eq!(
+            (last.principal.arn.as_str(), last.region.as_str()),
+            ("", "us-east-1")
+        );
+    }
+}
+
+#[tokio::test]
 async fn scoped_to_another_service() {
     let world = start(limits()).await;
     let mut client = Client::connect(world.address).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use keystead_app::{Credential, Principal};
+use keystead_app::{Credential, Found, Presented, Principal};
 use keystead_core::{AccountId, Error};
 use keystead_server::{
     Backend, Caller, Endpoint, Front, Lifecycle, Limits, Listeners, Metrics, serve,
@@ -59,18 +59,31 @@ impl Backend for Fake {
         now()
     }
 
-    async fn credential(&self, access_key_id: &str) -> Result<Option<Credential>, Error> {
-        let known = access_key_id == ACCESS_KEY;
-        Ok(known.then(|| Credential {
+    async fn credential(&self, presented: &Presented<'_>) -> Result<Found, Error> {
+        let access_key_id = presented.access_key_id;
+        if access_key_id != ACCESS_KEY {
+            return Ok(Found::Unknown);
+        }
+        match presented.session_token {
+            None => {}
+            Some("expired") => return Ok(Found::Expired),
+            Some(_) => return Ok(Found::Unknown),
+        }
+        Ok(Found::Known(Credential {
             principal: Principal {
                 account: AccountId::parse("123456789012").unwrap(),
                 arn: "arn:aws:iam::123456789012:root".into(),
                 user_id: "123456789012".into(),
                 access_key_id: access_key_id.into(),
                 kind: keystead_app::PrincipalKind::Root,
+                session: None,
             },
             secret: SECRET.to_owned().into(),
         }))
+    }
+
+    fn stranger(&self) -> Principal {
+        Principal::unsigned(AccountId::parse("123456789012").unwrap())
     }
 
     fn call(
@@ -104,11 +117,14 @@ impl Backend for Fake {
                         "no such node",
                     ))
                 }
-                _ => Err(ErrorAnswer::new(
-                    "ResourceNotFoundException",
-                    400,
-                    "no such thing",
-                )),
+                _ => {
+                    *script.last.lock().unwrap() = Some(caller);
+                    Err(ErrorAnswer::new(
+                        "ResourceNotFoundException",
+                        400,
+                        "no such thing",
+                    ))
+                }
             }
         }
     }

@@ -68,6 +68,7 @@ impl World {
                 user_id: account.to_string(),
                 access_key_id: "AKIATEST".into(),
                 kind: crate::PrincipalKind::Root,
+                session: None,
                 account,
             },
             region: Region::parse(region).unwrap(),
@@ -351,6 +352,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
         audit_sync: false,
         accept_rollback: false,
         env: Arc::clone(clock) as Arc<dyn Env>,
+        fetch: crate::outbound::nothing(),
     };
     App::open(options).await.unwrap().0
 }
