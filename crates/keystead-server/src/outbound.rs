@@ -26,6 +26,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::limits::{DOCUMENT_BYTES, DOCUMENT_DEADLINE};
@@ -88,25 +89,18 @@ async fn get(document: &Document, authorities: Authorities) -> Result<Vec<u8>, F
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| unreachable(&error))?;
-    let exchange = async {
-        let response = sender.send_request(request).await;
-        let response = response.map_err(|error| unreachable(&error))?;
-        if response.status() != StatusCode::OK {
-            let status = response.status();
-            return Err(FetchError::Refused(format!("it answers {status}")));
-        }
-        let body = Limited::new(response.into_body(), DOCUMENT_BYTES);
-        let body = body.collect().await.map_err(|error| refused(&error))?;
-        Ok(body.to_bytes().to_vec())
-    };
-    // The connection is driven as long as the exchange lasts, and no longer.
-    tokio::select! {
-        outcome = exchange => outcome,
-        ended = connection => Err(unreachable(&match ended {
-            Ok(()) => "the connection ended".to_owned(),
-            Err(error) => error.to_string(),
-        })),
+    // It is driven as long as the exchange lasts, and no longer.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    let response = sender.send_request(request).await;
+    let response = response.map_err(|error| unreachable(&error))?;
+    if response.status() != StatusCode::OK {
+        let status = response.status();
+        return Err(FetchError::Refused(format!("it answers {status}")));
     }
+    let body = Limited::new(response.into_body(), DOCUMENT_BYTES);
+    let body = body.collect().await.map_err(|error| refused(&error))?;
+    Ok(body.to_bytes().to_vec())
 }
 
 fn of_machine() -> RootCertStore {
