@@ -142,7 +142,7 @@ def test_what_is_not_there(iam, name, policy):
 
 def test_a_policy_of_aws_is_there_for_everybody_and_changed_by_nobody(iam):
     policy = iam.get_policy(PolicyArn=ADMINISTRATOR)["Policy"]
-    assert policy["PolicyName"] == "AdministratorAccess" and policy["PolicyId"] == "ANPAIWMBCKSKIEE64ZLYK"
+    assert policy["PolicyName"] == "AdministratorAccess" and policy["PolicyId"].startswith("ANPA")
     version = iam.get_policy_version(PolicyArn=ADMINISTRATOR, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
     assert version["Document"]["Statement"] == [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     refused("AccessDenied", iam.delete_policy, PolicyArn=ADMINISTRATOR)

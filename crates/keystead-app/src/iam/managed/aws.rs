@@ -1,14 +1,17 @@
 //! The policies that come from AWS and concern what Keystead serves, written by us to what AWS documents
 //! of each ("AWS managed policies" in the guides of the services). Nobody can change them.
 //!
-//! Names, paths, unique ids, dates and version numbers are AWS's, so that what compares them finds what
-//! it knows; of the versions only the one in force is here.
+//! Names, paths, dates and version numbers are AWS's; of the versions only the one in force is here. A
+//! service that Keystead does not serve is named where the policy is one that write-ups attach beside ours.
+//! `ReadOnlyAccess`, `ViewOnlyAccess` and `SecurityAudit` speak of what Keystead serves or will serve.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
+use keystead_core::iam::id;
+use keystead_crypto::digest;
 use keystead_policy::{Kind, Policy};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -61,7 +64,6 @@ pub(crate) fn after(name: Option<&str>) -> impl Iterator<Item = &'static AwsPoli
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct File {
-    policy_id: String,
     path: String,
     description: String,
     default_version: u32,
@@ -84,7 +86,7 @@ fn read(name: &str, text: &str) -> Result<AwsPolicy, String> {
     Ok(AwsPolicy {
         name: name.to_owned(),
         path: file.path,
-        id: file.policy_id,
+        id: id(name),
         description: file.description,
         version: file.default_version,
         created: file.create_date,
@@ -92,6 +94,16 @@ fn read(name: &str, text: &str) -> Result<AwsPolicy, String> {
         document: document.to_owned(),
         compiled: Arc::new(compiled),
     })
+}
+
+/// AWS publishes no unique ids of its policies; these are made of the name, and so never change.
+fn id(name: &str) -> String {
+    let hash = digest::sha256(name.as_bytes());
+    let mut letters = [0; 17];
+    for (letter, octet) in letters.iter_mut().zip(hash) {
+        *letter = octet;
+    }
+    id::unique(id::Prefix::Policy, letters)
 }
 
 macro_rules! files {
@@ -103,7 +115,44 @@ macro_rules! files {
 }
 
 files! {
+    "AWSAppMeshEnvoyAccess",
+    "AWSAppMeshPreviewEnvoyAccess",
+    "AWSCertificateManagerFullAccess",
+    "AWSCertificateManagerPrivateCAAuditor",
+    "AWSCertificateManagerPrivateCAFullAccess",
+    "AWSCertificateManagerPrivateCAPrivilegedUser",
+    "AWSCertificateManagerPrivateCAReadOnly",
+    "AWSCertificateManagerPrivateCAUser",
+    "AWSCertificateManagerReadOnly",
+    "AWSCloudTrail_ReadOnlyAccess",
+    "AWSDenyAll",
+    "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
+    "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
+    "AWSKeyManagementServicePowerUser",
+    "AWSLambdaBasicExecutionRole",
+    "AWSPrivateCAAuditor",
+    "AWSPrivateCAConnectorForKubernetesPolicy",
+    "AWSPrivateCAFullAccess",
+    "AWSPrivateCAPrivilegedUser",
+    "AWSPrivateCAReadOnly",
+    "AWSPrivateCAUser",
+    "AWSRolesAnywhereFullAccess",
+    "AWSRolesAnywhereReadOnly",
+    "AWSRolesAnywhereServicePolicy",
+    "AWSSecretsManagerClientReadOnlyAccess",
+    "AWSXRayDaemonWriteAccess",
     "AdministratorAccess",
+    "AmazonECSTaskExecutionRolePolicy",
+    "CertificateManagerServiceRolePolicy",
+    "CloudWatchFullAccess",
+    "IAMFullAccess",
+    "IAMReadOnlyAccess",
+    "IAMUserChangePassword",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+    "SecretsManagerReadWrite",
+    "SecurityAudit",
+    "ViewOnlyAccess",
 }
 
 #[cfg(test)]

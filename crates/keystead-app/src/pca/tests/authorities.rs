@@ -319,10 +319,7 @@ async fn others_can_not_see_or_touch_an_authority() {
         let input = wire::DeletePolicyRequest {
             resource_arn: arn.clone(),
         };
-        assert_eq!(
-            kind(delete_policy(&ctx, input).await),
-            Some(expected)
-        );
+        assert_eq!(kind(delete_policy(&ctx, input).await), Some(expected));
     }
     for (bad, expected) in [
         ("unknown", ErrorKind::InvalidArn),
