@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::iam::record::{self, Entity, User};
-use crate::sts::session;
+use crate::sts::tokens;
 use crate::{App, Ctx, Principal, PrincipalKind, ids};
 
 /// Access keys, by their id.
@@ -302,7 +302,7 @@ impl App {
             let found = self.long_term_credential(access_key_id).await?;
             return Ok(found.map_or(Found::Unknown, Found::Known));
         };
-        let found = session::find(self, access_key_id, token, now).await?;
+        let found = tokens::find(self, access_key_id, token, now).await?;
         if let Found::Known(credential) = &found
             && service == "iam"
             && !matches!(credential.principal.kind, PrincipalKind::Role { .. })

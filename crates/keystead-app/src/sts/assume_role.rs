@@ -5,7 +5,7 @@ use keystead_wire::sts as wire;
 
 use super::given::{Given, pairs};
 use super::target::{Assumption, Target};
-use super::{refuse_mfa, session, session_refused};
+use super::{refuse_mfa, session_refused, tokens};
 use crate::access::Act;
 use crate::{Ctx, PrincipalKind};
 
@@ -58,7 +58,7 @@ pub(crate) async fn assume_role(
         at_least: input.minimum_session_token_size,
     };
     let (user, order) = assumption.order(ctx);
-    let issued = session::issue(ctx, order)?;
+    let issued = tokens::issue(ctx, order)?;
     Ok(wire::AssumeRoleResponse {
         credentials: Some(issued.credentials),
         assumed_role_user: Some(user),

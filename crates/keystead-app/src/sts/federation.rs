@@ -5,7 +5,8 @@ use keystead_wire::sts as wire;
 
 use super::caller::in_partition;
 use super::given::{Given, pairs};
-use super::session::{self, Named, Order, Who, federated_arn};
+use super::session::{Named, Who, federated_arn};
+use super::tokens::{self, Order};
 use super::{refuse_mfa, session_refused};
 use crate::access::{Act, Resource};
 use crate::{Ctx, PrincipalKind};
@@ -25,7 +26,7 @@ pub(crate) async fn get_session_token(
         seconds,
         at_least: input.minimum_session_token_size,
     };
-    let issued = session::issue(ctx, order)?;
+    let issued = tokens::issue(ctx, order)?;
     Ok(wire::GetSessionTokenResponse {
         credentials: Some(issued.credentials),
         session_token_utilization: issued.utilization,
@@ -65,7 +66,7 @@ pub(crate) async fn get_federation_token(
         seconds,
         at_least: input.minimum_session_token_size,
     };
-    let issued = session::issue(ctx, order)?;
+    let issued = tokens::issue(ctx, order)?;
     Ok(wire::GetFederationTokenResponse {
         credentials: Some(issued.credentials),
         federated_user: Some(federated_user),

@@ -10,7 +10,8 @@ use keystead_store::Store;
 use keystead_wire::sts as wire;
 use serde::{Deserialize, Serialize};
 
-use super::session::{Session, pack};
+use super::session::Session;
+use super::tokens::pack;
 use crate::iam::managed;
 
 /// What is given to a session.

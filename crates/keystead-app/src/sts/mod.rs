@@ -1,7 +1,7 @@
 //! Security Token Service: temporary credentials, and what is known of them.
 //!
 //! A session is nowhere stored. Its token, which the bearer sends with every call, says all there is to say, sealed
-//! ([`session`]): making one writes nothing, checking one reads what it stands for. So a session can't be taken
+//! ([`tokens`]): making one writes nothing, checking one reads what it stands for. So a session can't be taken
 //! back by itself; it ends with its time, with its role or user, or by a policy that asks when it was issued
 //! (`aws:TokenIssueTime`).
 
@@ -12,8 +12,11 @@ mod given;
 mod jwt;
 pub(crate) mod message;
 mod provider_keys;
-pub(crate) mod session;
+mod session;
 mod target;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tokens;
 mod web_identity;
 
 pub(crate) use assume_role::assume_role;
@@ -21,8 +24,8 @@ pub(crate) use caller::{get_access_key_info, get_caller_identity};
 pub(crate) use federation::{get_federation_token, get_session_token};
 pub(crate) use message::decode_authorization_message;
 pub(crate) use provider_keys::ProviderKeys;
-pub(crate) use session::Sessions;
 pub use session::{Session, WebIdentity};
+pub(crate) use tokens::Sessions;
 pub(crate) use web_identity::assume_role_with_web_identity;
 
 use keystead_core::{Error, ErrorKind, Result};

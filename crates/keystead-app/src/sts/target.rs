@@ -7,7 +7,8 @@ use keystead_wire::sts as wire;
 
 use super::caller::in_partition;
 use super::given::Given;
-use super::session::{Named, Order, WebIdentity, Who, role_session_arn};
+use super::session::{Named, WebIdentity, Who, role_session_arn};
+use super::tokens::Order;
 use crate::Ctx;
 use crate::access::Resource;
 use crate::iam::record::{self, Role};

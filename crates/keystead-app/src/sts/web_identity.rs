@@ -8,8 +8,9 @@ use keystead_wire::sts as wire;
 use super::given::Given;
 use super::jwt::{Token, invalid};
 use super::provider_keys::no_key;
-use super::session::{self, WebIdentity};
+use super::session::WebIdentity;
 use super::target::{Assumption, Target};
+use super::tokens;
 use crate::access::Act;
 use crate::iam::record::{self, OidcProvider};
 use crate::{Ctx, PrincipalKind};
@@ -21,12 +22,7 @@ pub(crate) async fn assume_role_with_web_identity(
     input: wire::AssumeRoleWithWebIdentityRequest,
 ) -> Result<wire::AssumeRoleWithWebIdentityResponse> {
     if let Some(provider) = &input.provider_id {
-        return Err(Error::new(
-            ErrorKind::Validation,
-            format!(
-                "The provider {provider} is not served: expected an OpenID Connect ID token, and no ProviderId."
-            ),
-        ));
+        return Err(no_access_tokens(provider));
     }
     let token = Token::parse(input.web_identity_token.expose())?;
     let target = Target::find(ctx, input.role_arn).await?;
@@ -75,7 +71,7 @@ pub(crate) async fn assume_role_with_web_identity(
         at_least: input.minimum_session_token_size,
     };
     let (user, order) = assumption.order(ctx);
-    let issued = session::issue(ctx, order)?;
+    let issued = tokens::issue(ctx, order)?;
     Ok(wire::AssumeRoleWithWebIdentityResponse {
         credentials: Some(issued.credentials),
         subject_from_web_identity_token: Some(identity.subject.clone()),
@@ -87,6 +83,15 @@ pub(crate) async fn assume_role_with_web_identity(
         session_token_utilization: issued.utilization,
         session_token_size: issued.size,
     })
+}
+
+fn no_access_tokens(provider: &str) -> Error {
+    Error::new(
+        ErrorKind::Validation,
+        format!(
+            "The provider {provider} is not served: expected an OpenID Connect ID token, and no ProviderId."
+        ),
+    )
 }
 
 /// Who the token speaks of: issued by a provider that the role's account has registered, for one of its audiences,
