@@ -350,7 +350,7 @@ def test_regions_and_accounts_do_not_see_each_other(server, root):
     elsewhere = server.client("acm-pca", "ap-south-7")
     with refused("ResourceNotFoundException"):
         elsewhere.describe_certificate_authority(CertificateAuthorityArn=root)
-    with refused("ResourceNotFoundException"):
+    with refused("AccessDeniedException", "because no resource-based policy allows"):
         server.client("acm-pca").describe_certificate_authority(
             CertificateAuthorityArn=root.replace(ACCOUNT, "999999999999")
         )

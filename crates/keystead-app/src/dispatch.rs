@@ -15,7 +15,7 @@ use keystead_wire::{
 };
 
 use crate::audit::{self, Ending};
-use crate::{Access, Ctx, acm, fault, iam, nodes, pca, sts};
+use crate::{Access, Ctx, accounts, acm, fault, iam, nodes, pca, sts};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -253,6 +253,8 @@ table! {
         iam_wire::DetachRolePolicy => iam::detach_role_policy,
     }
     "keystead": {
+        nodes_wire::CreateAccount => accounts::create_account,
+        nodes_wire::ListAccounts => accounts::list_accounts,
         nodes_wire::RegisterNode => nodes::register_node,
         nodes_wire::DescribeNode => nodes::describe_node,
         nodes_wire::ListNodes => nodes::list_nodes,

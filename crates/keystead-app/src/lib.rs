@@ -17,6 +17,7 @@
 )]
 
 mod access;
+mod accounts;
 pub mod acm;
 mod app;
 mod audit;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod account;
 mod audit;
 mod client;
 mod config;
@@ -43,6 +44,8 @@ enum Command {
     Status(status::Args),
     /// Register an Envoy and print its complete bootstrap.
     Envoy(envoy::Args),
+    /// Make and list accounts.
+    Account(account::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
     /// See Keystead at work on this machine.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Env(args) => exports::run(&args),
         Command::Status(args) => block_on(status::run(args)),
         Command::Envoy(args) => block_on(envoy::run(args)),
+        Command::Account(args) => block_on(account::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
     };

@@ -167,6 +167,15 @@ async fn new_account(ctx: &Ctx) -> Result<Account> {
     })
 }
 
+/// Adds to the batch which access key the root user of a new account has.
+pub(crate) fn root_user_of(batch: &mut Batch, account: &AccountId, access_key_id: &str) {
+    let record = Account {
+        root_keys: vec![access_key_id.to_owned()],
+        ..Account::default()
+    };
+    batch.put(ACCOUNTS, account.as_str(), &record, Expect::Absent);
+}
+
 /// The root user, as GetUser shows it to itself. It has no record; AWS names it by the account's alias.
 pub(super) async fn root_user(ctx: &Ctx) -> Result<wire::User> {
     let account = Ledger::load(ctx).await?.account;

@@ -3,7 +3,7 @@
 //! IAM is global: whatever region a call is made to, it sees the same users, groups and roles. What is
 //! stored is in [`record`]; the rules that need no store are in `keystead_core::iam`.
 
-mod account;
+pub(crate) mod account;
 mod admit;
 mod attach;
 mod boundary;

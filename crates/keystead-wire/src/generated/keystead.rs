@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
-use crate::value::{Blob, Value};
+use crate::value::{Blob, Sensitive, Value};
 
 /// Keystead: its operations, served or known.
 pub static SERVICE: ServiceDef = ServiceDef {
@@ -16,14 +16,18 @@ pub static SERVICE: ServiceDef = ServiceDef {
     xml_namespace: None,
     protocols: &[Protocol::AwsJson11],
     operations: &[
+        &operation::CREATE_ACCOUNT,
         &operation::DEREGISTER_NODE,
         &operation::DESCRIBE_NODE,
+        &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
         &operation::REGISTER_NODE,
     ],
     known: &[
+        "CreateAccount",
         "DeregisterNode",
         "DescribeNode",
+        "ListAccounts",
         "ListNodes",
         "RegisterNode",
     ],
@@ -90,6 +94,26 @@ pub(crate) mod operation {
 
     use super::{AccessDef, OperationDef, SERVICE, error, schema};
 
+    pub(crate) static CREATE_ACCOUNT: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreateAccount",
+        input: &schema::CREATE_ACCOUNT_REQUEST,
+        output: &schema::CREATE_ACCOUNT_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:CreateAccount"),
+            resource: "*",
+            keys: &[],
+        },
+    };
+
     pub(crate) static DEREGISTER_NODE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "DeregisterNode",
@@ -128,6 +152,25 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:DescribeNode"),
             resource: "node",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static LIST_ACCOUNTS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListAccounts",
+        input: &schema::LIST_ACCOUNTS_REQUEST,
+        output: &schema::LIST_ACCOUNTS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        unsigned: false,
+        access: AccessDef {
+            action: Some("keystead:ListAccounts"),
+            resource: "*",
             keys: &[],
         },
     };
@@ -175,6 +218,17 @@ pub(crate) mod operation {
     };
 }
 
+/// The operation `CreateAccount`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateAccount;
+
+impl Operation for CreateAccount {
+    type Input = CreateAccountRequest;
+    type Output = CreateAccountResponse;
+    const NAME: &'static str = "CreateAccount";
+    const DEF: &'static OperationDef = &operation::CREATE_ACCOUNT;
+}
+
 /// The operation `DeregisterNode`.
 #[derive(Clone, Copy, Debug)]
 pub struct DeregisterNode;
@@ -197,6 +251,17 @@ impl Operation for DescribeNode {
     const DEF: &'static OperationDef = &operation::DESCRIBE_NODE;
 }
 
+/// The operation `ListAccounts`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAccounts;
+
+impl Operation for ListAccounts {
+    type Input = ListAccountsRequest;
+    type Output = ListAccountsResponse;
+    const NAME: &'static str = "ListAccounts";
+    const DEF: &'static OperationDef = &operation::LIST_ACCOUNTS;
+}
+
 /// The operation `ListNodes`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListNodes;
@@ -217,6 +282,106 @@ impl Operation for RegisterNode {
     type Output = RegisterNodeResponse;
     const NAME: &'static str = "RegisterNode";
     const DEF: &'static OperationDef = &operation::REGISTER_NODE;
+}
+
+/// The structure `Account`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// `AccountId`: text; required.
+    pub account_id: String,
+    /// `CreatedAt`: instant; required.
+    pub created_at: Timestamp,
+}
+
+impl Shape for Account {
+    fn schema() -> &'static Schema {
+        &schema::ACCOUNT
+    }
+}
+
+impl FromValue for Account {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ACCOUNT)?;
+        Ok(Self {
+            account_id: fields.required()?,
+            created_at: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for Account {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.account_id.into_value()),
+            Some(self.created_at.into_value()),
+        ])
+    }
+}
+
+/// The structure `CreateAccountRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAccountRequest {
+    /// `AccountId`: text; required.
+    pub account_id: String,
+}
+
+impl Shape for CreateAccountRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_ACCOUNT_REQUEST
+    }
+}
+
+impl FromValue for CreateAccountRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_ACCOUNT_REQUEST)?;
+        Ok(Self {
+            account_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CreateAccountRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.account_id.into_value())])
+    }
+}
+
+/// The structure `CreateAccountResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAccountResponse {
+    /// `AccountId`: text; required.
+    pub account_id: String,
+    /// `AccessKeyId`: text; required.
+    pub access_key_id: String,
+    /// `SecretAccessKey`: secret text; required.
+    pub secret_access_key: Sensitive<String>,
+}
+
+impl Shape for CreateAccountResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_ACCOUNT_RESPONSE
+    }
+}
+
+impl FromValue for CreateAccountResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_ACCOUNT_RESPONSE)?;
+        Ok(Self {
+            account_id: fields.required()?,
+            access_key_id: fields.required()?,
+            secret_access_key: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CreateAccountResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.account_id.into_value()),
+            Some(self.access_key_id.into_value()),
+            Some(self.secret_access_key.into_value()),
+        ])
+    }
 }
 
 /// The structure `Delivery`.
@@ -377,6 +542,74 @@ impl FromValue for DescribeNodeResponse {
 impl IntoValue for DescribeNodeResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.node.into_value())])
+    }
+}
+
+/// The structure `ListAccountsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAccountsRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListAccountsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ACCOUNTS_REQUEST
+    }
+}
+
+impl FromValue for ListAccountsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ACCOUNTS_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAccountsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAccountsResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListAccountsResponse {
+    /// `Accounts`: list; required.
+    pub accounts: Vec<Account>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListAccountsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_ACCOUNTS_RESPONSE
+    }
+}
+
+impl FromValue for ListAccountsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_ACCOUNTS_RESPONSE)?;
+        Ok(Self {
+            accounts: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAccountsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.accounts.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -599,6 +832,48 @@ pub(crate) mod schema {
 
     use crate::schema::{Kind, Member, Pattern, Range, Schema};
 
+    pub(crate) static ACCOUNT: Schema = Schema {
+        name: "Account",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AccountId",
+                wire_name: "AccountId",
+                schema: &ACCOUNT_ID,
+                required: true,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+        ]),
+    };
+
+    static ACCOUNT_ID_PATTERN: Pattern = Pattern::new("[0-9]{12}", "^(?:[0-9]{12})$");
+
+    pub(crate) static ACCOUNT_ID: Schema = Schema {
+        name: "AccountId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: Some(&ACCOUNT_ID_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static ACCOUNT_LIST: Schema = Schema {
+        name: "AccountList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ACCOUNT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     static ARN_PATTERN: Pattern = Pattern::new(
         "arn:[\\w+=/,.@-]+:[a-z0-9-]+:[\\w+=/,.@-]*:[0-9]*:[\\w+=,.@-]+(/[\\w+=,.@-]+)*",
         "^(?:arn:[0-9A-Za-z_+=/,.@-]+:[a-z0-9-]+:[0-9A-Za-z_+=/,.@-]*:[0-9]*:[0-9A-Za-z_+=,.@-]+(/[0-9A-Za-z_+=,.@-]+)*)$",
@@ -635,6 +910,42 @@ pub(crate) mod schema {
         name: "Boolean",
         sensitive: false,
         kind: Kind::Boolean,
+    };
+
+    pub(crate) static CREATE_ACCOUNT_REQUEST: Schema = Schema {
+        name: "CreateAccountRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "AccountId",
+            wire_name: "AccountId",
+            schema: &ACCOUNT_ID,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static CREATE_ACCOUNT_RESPONSE: Schema = Schema {
+        name: "CreateAccountResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AccountId",
+                wire_name: "AccountId",
+                schema: &ACCOUNT_ID,
+                required: true,
+            },
+            Member {
+                name: "AccessKeyId",
+                wire_name: "AccessKeyId",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "SecretAccessKey",
+                wire_name: "SecretAccessKey",
+                schema: &SECRET_ACCESS_KEY,
+                required: true,
+            },
+        ]),
     };
 
     pub(crate) static CSR_BLOB: Schema = Schema {
@@ -743,6 +1054,44 @@ pub(crate) mod schema {
             schema: &NODE,
             required: true,
         }]),
+    };
+
+    pub(crate) static LIST_ACCOUNTS_REQUEST: Schema = Schema {
+        name: "ListAccountsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_ACCOUNTS_RESPONSE: Schema = Schema {
+        name: "ListAccountsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Accounts",
+                wire_name: "Accounts",
+                schema: &ACCOUNT_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static LIST_NODES_REQUEST: Schema = Schema {
@@ -952,6 +1301,16 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static SECRET_ACCESS_KEY: Schema = Schema {
+        name: "SecretAccessKey",
+        sensitive: true,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[],
+        },
     };
 
     pub(crate) static STRING: Schema = Schema {
