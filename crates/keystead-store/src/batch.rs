@@ -29,6 +29,15 @@ pub enum Expect {
     Any,
 }
 
+/// Whether a commit may wait for others to share the work of making it durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody waits for it.
+    Now,
+    /// Nobody does: it may take a few milliseconds more.
+    Soon,
+}
+
 /// Changes that are stored together or not at all: [`crate::Store::commit`].
 ///
 /// All preconditions and leases are checked against the store as it is before the batch; then the

@@ -58,7 +58,7 @@ mod queue;
 mod record;
 mod store;
 
-pub use batch::{Batch, Expect};
+pub use batch::{Batch, Expect, Haste};
 pub use change::{Change, ChangeCount, ChangeFeed, FeedEvent};
 pub use error::{OpenError, StoreError};
 pub use open::StoreOptions;

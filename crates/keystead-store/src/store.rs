@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
-use crate::batch::LeaseToken;
+use crate::batch::{Haste, LeaseToken};
 use crate::change::{ChangeCount, Commit, Counters};
 use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
@@ -141,11 +141,24 @@ impl Store {
     /// [`StoreError::Conflict`], [`StoreError::LeaseLost`], [`StoreError::Invalid`],
     /// [`StoreError::Full`]: nothing was stored. [`StoreError::Unavailable`]: not known.
     pub async fn commit(&self, batch: Batch) -> Result<Version, StoreError> {
-        self.inner
-            .engine
-            .commit(batch.into_steps()?)
-            .await
-            .map(Version)
+        self.commit_with(batch, Haste::Now).await
+    }
+
+    /// As [`Store::commit`], in more or less haste.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_with(&self, batch: Batch, haste: Haste) -> Result<Version, StoreError> {
+        let steps = batch.into_steps()?;
+        self.inner.engine.commit(steps, haste).await.map(Version)
+    }
+
+    /// Waits until what was handed over before is stored, or refused.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.commit(Batch::new()).await.map(drop)
     }
 
     /// The newest commit that can be read.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keystead_core::pca::{Command, Revocation, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Expect, StoreError, Stored};
+use keystead_store::{Batch, Expect, Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
@@ -96,7 +96,7 @@ async fn attempt(
     );
     let (app, authority, name) = (Arc::clone(&ctx.app), Arc::clone(found), arn.clone());
     tokio::spawn(async move {
-        if let Err(error) = complete(&app, &authority.value, intent).await {
+        if let Err(error) = complete(&app, &authority.value, intent, Haste::Soon).await {
             tracing::warn!(certificate = name, %error, "a certificate is completed later");
         }
         drop(room);

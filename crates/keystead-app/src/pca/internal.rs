@@ -7,7 +7,7 @@ use keystead_core::pca::{Action, Serial, Template, Validity, ValidityUnit};
 use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_crypto::x509;
-use keystead_store::{Collection, StoreError, Stored};
+use keystead_store::{Collection, Haste, StoreError, Stored};
 
 use super::authorities::{ATTEMPTS, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, prepare};
@@ -121,7 +121,7 @@ pub async fn issue_for_acm(
         match intend(&app.store, &found, prepared, Some(&token), now).await {
             Ok(intent) => {
                 let serial = intent.serial;
-                let issued = complete(app, &found.value, intent).await?;
+                let issued = complete(app, &found.value, intent, Haste::Now).await?;
                 return shown(app, &found, &serial, &issued).await;
             }
             Err(StoreError::Conflict { .. }) => {}

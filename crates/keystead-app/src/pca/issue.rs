@@ -21,7 +21,7 @@ use keystead_core::pca::{
 use keystead_core::x509::{Extension, KeySpec, SignatureAlgorithm, TbsCertificate};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::{CryptoError, random, x509};
-use keystead_store::{Batch, Expect, Lease, Store, StoreError, Stored};
+use keystead_store::{Batch, Expect, Haste, Lease, Store, StoreError, Stored};
 
 use super::record::{AUTHORITIES, Authority, CERTIFICATES, Intended, Issued};
 use crate::App;
@@ -239,18 +239,24 @@ pub(super) async fn intend(
     })
 }
 
-/// Signs what was intended, compares, stores.
-pub(super) async fn complete(app: &App, authority: &Authority, intent: Intent) -> Result<Issued> {
+/// Signs what was intended, compares, stores, in this haste.
+pub(super) async fn complete(
+    app: &App,
+    authority: &Authority,
+    intent: Intent,
+    haste: Haste,
+) -> Result<Issued> {
     let mut batch = Batch::new();
     batch.cancel(ISSUE_QUEUE, intent.key.as_str());
-    sign_and_store(app, authority, &intent.key, intent.intended, batch).await
+    sign_and_store(app, authority, &intent.key, intent.intended, (batch, haste)).await
 }
 
 /// Completes what the item of this lease intends, and settles the lease with it.
 pub(super) async fn complete_leased(app: &App, authority: &Authority, lease: &Lease) -> Result<()> {
     let mut batch = Batch::new();
     batch.finish(lease);
-    sign_and_store(app, authority, lease.id(), lease.payload()?, batch).await?;
+    let with = (batch, Haste::Now);
+    sign_and_store(app, authority, lease.id(), lease.payload()?, with).await?;
     Ok(())
 }
 
@@ -265,11 +271,16 @@ pub(super) async fn issued(
         return Ok(Some(found));
     }
     if let Some(intended) = app.store.queued::<Intended>(ISSUE_QUEUE, key).await? {
+        // Most likely it is signed, and waits for its turn at the disk.
+        app.store.flush().await?;
+        if let Some(found) = app.store.get(CERTIFICATES, key).await? {
+            return Ok(Some(found));
+        }
         let mut batch = Batch::new();
         batch.cancel(ISSUE_QUEUE, key);
-        sign_and_store(app, authority, key, intended.value, batch).await?;
+        sign_and_store(app, authority, key, intended.value, (batch, Haste::Now)).await?;
     }
-    // Whoever was issuing may have completed it between the two looks.
+    // Whoever was issuing may have completed it between the looks.
     Ok(app.store.get(CERTIFICATES, key).await?)
 }
 
@@ -280,7 +291,7 @@ async fn sign_and_store(
     authority: &Authority,
     key: &str,
     intended: Intended,
-    mut batch: Batch,
+    (mut batch, haste): (Batch, Haste),
 ) -> Result<Issued> {
     let (tbs, algorithm) = (&intended.tbs, intended.signature);
     let signature = app.keys.sign(&authority.key, algorithm, tbs).await?;
@@ -295,7 +306,7 @@ async fn sign_and_store(
         revocation: None,
     };
     batch.put(CERTIFICATES, key, &issued, Expect::Absent);
-    match app.store.commit(batch).await {
+    match app.store.commit_with(batch, haste).await {
         Ok(_) => Ok(issued),
         Err(StoreError::Conflict { .. } | StoreError::LeaseLost { .. }) => {
             let theirs = app.store.get::<Issued>(CERTIFICATES, key).await?;

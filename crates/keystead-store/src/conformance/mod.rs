@@ -61,6 +61,7 @@ cases! {
     records::a_prefix_is_not_a_pattern,
     records::deleted_records_are_gone,
     records::what_was_committed_is_there_after_reopening,
+    records::what_can_wait_is_stored_all_the_same,
     records::collections_are_apart,
     records::nothing_changes_nothing,
     records::a_closed_store_says_so,

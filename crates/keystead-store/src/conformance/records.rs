@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::{Failure, LAMPS, Lamp, World, conflict, ensure, lamp, put, same, watts};
-use crate::{Batch, Collection, Expect, StoreError, Version};
+use crate::{Batch, Collection, Expect, Haste, StoreError, Version};
 
 pub(super) async fn a_record_is_read_as_it_was_written(world: &World<'_>) -> Result<(), Failure> {
     let store = world.open().await?;
@@ -241,6 +241,25 @@ pub(super) async fn what_was_committed_is_there_after_reopening(
         (0..10).collect(),
         "values",
     )
+}
+
+pub(super) async fn what_can_wait_is_stored_all_the_same(world: &World<'_>) -> Result<(), Failure> {
+    let store = world.open().await?;
+    let mut patient = Batch::new();
+    patient.put(LAMPS, "a", &lamp(1), Expect::Absent);
+    // Handed over first; the flush behind it waits for it.
+    let (stored, flushed) = tokio::join!(store.commit_with(patient, Haste::Soon), store.flush());
+    flushed?;
+    same(store.version(), stored?, "the newest")?;
+    let mut alone = Batch::new();
+    alone.put(LAMPS, "b", &lamp(2), Expect::Absent);
+    store.commit_with(alone, Haste::Soon).await?;
+    drop(store);
+    let store = world.open().await?;
+    for (key, watts_of) in [("a", 1), ("b", 2)] {
+        same(watts(&store, key).await?, Some(watts_of), key)?;
+    }
+    Ok(())
 }
 
 pub(super) async fn collections_are_apart(world: &World<'_>) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use keystead_crypto::seal::Sealer;
 
 use crate::StoreError;
-use crate::batch::Step;
+use crate::batch::{Haste, Step};
 
 pub(crate) mod sqlite;
 
@@ -65,7 +65,7 @@ pub(crate) trait Engine: Send + Sync {
 
     /// All steps or none; the commit's version. A batch that changes nothing has the version that
     /// was there.
-    async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError>;
+    async fn commit(&self, steps: Vec<Step>, haste: Haste) -> Result<u64, StoreError>;
 
     /// Takes what is due, the earliest first.
     async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError>;

@@ -5,7 +5,7 @@ use keystead_core::ErrorKind;
 use keystead_core::pca::{Template, Validity, ValidityUnit};
 use keystead_core::x509::KeySpec;
 use keystead_crypto::x509::Csr;
-use keystead_store::{StoreError, Stored};
+use keystead_store::{Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::super::authorities::authority;
@@ -93,7 +93,9 @@ async fn who_asks_for_an_intended_certificate_gets_it() {
     assert_eq!(leaf.tbs_der(), tbs);
     // Whoever intended it, and the task, find it done.
     let found = authority_of(&world, &root).await;
-    let by_issuer = complete(&world.app, &found.value, intent).await.unwrap();
+    let by_issuer = complete(&world.app, &found.value, intent, Haste::Now)
+        .await
+        .unwrap();
     assert_eq!(by_issuer.certificate, leaf.der());
     world.pass(SignedDuration::from_secs(11));
     world.run_due().await;
@@ -116,7 +118,9 @@ async fn an_intended_certificate_can_be_revoked() {
         .await
         .unwrap();
     let found = authority_of(&world, &root).await;
-    complete(&world.app, &found.value, intent).await.unwrap();
+    complete(&world.app, &found.value, intent, Haste::Now)
+        .await
+        .unwrap();
     assert!(stored(&world, &arn).await.unwrap().revocation.is_some());
 }
 
@@ -147,7 +151,9 @@ async fn issuer_and_task_make_one_certificate() {
     world.run_due().await;
     let by_task = parse(&world.get(&root, &arn).await.unwrap().certificate.unwrap());
     // The issuer wakes up late: what it is given is what was stored.
-    let by_issuer = complete(&world.app, &found.value, intent).await.unwrap();
+    let by_issuer = complete(&world.app, &found.value, intent, Haste::Now)
+        .await
+        .unwrap();
     assert_eq!(by_issuer.certificate, by_task.der());
 }
 
@@ -197,7 +203,7 @@ async fn a_signature_of_another_key_does_not_leave() {
         ..found.into_inner().value
     };
     assert_eq!(
-        kind(complete(&world.app, &mixed_up, intent).await),
+        kind(complete(&world.app, &mixed_up, intent, Haste::Now).await),
         Some(ErrorKind::Internal)
     );
 }

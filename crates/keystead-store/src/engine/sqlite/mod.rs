@@ -38,7 +38,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::{Engine, Row, Take, Taken};
 use crate::StoreError;
-use crate::batch::Step;
+use crate::batch::{Haste, Step};
 use crate::change::Publisher;
 
 pub(crate) use self::schema::{Opened, Opening};
@@ -106,8 +106,8 @@ impl Engine for Sqlite {
         rows.map_err(|error| error.at(collection, prefix))
     }
 
-    async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError> {
-        self.writer.commit(steps).await
+    async fn commit(&self, steps: Vec<Step>, haste: Haste) -> Result<u64, StoreError> {
+        self.writer.commit(steps, haste).await
     }
 
     async fn take_due(&self, take: Take) -> Result<Vec<Taken>, StoreError> {

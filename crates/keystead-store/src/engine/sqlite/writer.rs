@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use keystead_crypto::seal::Sealer;
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ use super::checkpoint::Checkpointer;
 use super::connection::{Shared, failure};
 use super::schema::Opened;
 use super::{apply, due};
-use crate::batch::{MAX_BATCH, Step};
+use crate::batch::{Haste, MAX_BATCH, Step};
 use crate::change::Publisher;
 use crate::engine::{Take, Taken};
 use crate::{Change, StoreError};
@@ -20,6 +21,9 @@ use crate::{Change, StoreError};
 /// Batches that share one transaction at most: at a few tens of microseconds each, the first one
 /// waits for the last for milliseconds.
 const MAX_GROUP: usize = 256;
+
+/// How long a batch that can wait does: several commits of a busy disk, and no delay that anybody sees.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// Bytes of batches that may wait for the writer; who comes later waits for room. Some seconds of
 /// what a disk takes.
@@ -34,6 +38,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Task {
     Commit {
         steps: Vec<Step>,
+        haste: Haste,
         answer: Answer<u64>,
         /// Its share of the bytes that may wait.
         _room: OwnedSemaphorePermit,
@@ -88,7 +93,7 @@ impl Writer {
         })
     }
 
-    pub(super) async fn commit(&self, steps: Vec<Step>) -> Result<u64, StoreError> {
+    pub(super) async fn commit(&self, steps: Vec<Step>, haste: Haste) -> Result<u64, StoreError> {
         let size: usize = steps.iter().map(Step::size).sum();
         let size = u32::try_from(size.max(SMALLEST))
             .map_err(|_| StoreError::Invalid(format!("a batch of {size} bytes is too large")))?;
@@ -99,6 +104,7 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         self.send(Task::Commit {
             steps,
+            haste,
             answer,
             _room: room,
         })?;
@@ -140,6 +146,36 @@ impl Drop for Writer {
     }
 }
 
+/// What shares the next transaction: what waits already, and where none of it is in haste, what comes within
+/// [`LINGER`]. Also who asked to stop.
+fn gather(first: Task, waiting: &Receiver<Task>) -> (Vec<Task>, Option<oneshot::Sender<()>>) {
+    let started = Instant::now();
+    let mut group = Vec::new();
+    let mut patient = true;
+    let mut task = first;
+    loop {
+        match task {
+            Task::Stop { answer } => return (group, Some(answer)),
+            Task::Commit {
+                haste: Haste::Soon, ..
+            } => {}
+            Task::Commit { .. } | Task::Take { .. } => patient = false,
+        }
+        group.push(task);
+        if group.len() == MAX_GROUP {
+            return (group, None);
+        }
+        let patience = match patient {
+            true => LINGER.saturating_sub(started.elapsed()),
+            false => Duration::ZERO,
+        };
+        task = match waiting.recv_timeout(patience) {
+            Ok(next) => next,
+            Err(_) => return (group, None),
+        };
+    }
+}
+
 /// The thread's own state.
 struct WriterThread {
     connection: Connection,
@@ -157,17 +193,8 @@ impl WriterThread {
         while stop.is_none()
             && let Ok(first) = waiting.recv()
         {
-            let mut group = Vec::new();
-            for task in std::iter::once(first).chain(waiting.try_iter()) {
-                if let Task::Stop { answer } = task {
-                    stop = Some(answer);
-                    break;
-                }
-                group.push(task);
-                if group.len() == MAX_GROUP {
-                    break;
-                }
-            }
+            let (group, end) = gather(first, waiting);
+            stop = end;
             self.serve(group);
             self.checkpointer.after_commit(&self.connection);
         }
