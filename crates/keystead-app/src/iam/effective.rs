@@ -20,8 +20,6 @@ pub(crate) struct Effective {
     pub(crate) boundary: Option<Source>,
     /// The tags: `aws:PrincipalTag/...`.
     pub(crate) tags: Tags,
-    /// The path: `/`, or text that begins and ends with a slash; empty for the root user.
-    pub(crate) path: String,
 }
 
 /// What applies to the principal.
@@ -93,7 +91,6 @@ async fn own<I: Identity>(store: &Store, account: &AccountId, identity: &I) -> R
         identity: sources(store, account, identity).await?,
         boundary,
         tags: entity.tags.clone(),
-        path: entity.path.clone(),
     })
 }
 
