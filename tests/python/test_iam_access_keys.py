@@ -7,6 +7,13 @@ from iam_helpers import refused
 from server import ACCOUNT, REGION
 
 
+def administrator(iam, name):
+    """As `made`, of a user who may do everything."""
+    theirs = made(iam, name)
+    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    return theirs
+
+
 def made(iam, name):
     """A user with a key: what a client needs to sign as them."""
     iam.create_user(UserName=name, Path="/staff/")
@@ -18,7 +25,7 @@ def made(iam, name):
 
 
 def test_a_key_proves_its_user(server, iam, name):
-    theirs = made(iam, name)
+    theirs = administrator(iam, name)
     identity = server.client("sts", **theirs).get_caller_identity()
     user = iam.get_user(UserName=name)["User"]
     assert identity["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/staff/{name}" == user["Arn"]
@@ -29,7 +36,7 @@ def test_a_key_proves_its_user(server, iam, name):
 
 
 def test_two_keys_and_no_third(server, iam, name):
-    theirs = made(iam, name)
+    theirs = administrator(iam, name)
     second = server.client("iam", **theirs).create_access_key()["AccessKey"]
     assert second["UserName"] == name
     text = refused("LimitExceeded", iam.create_access_key, UserName=name)
@@ -84,7 +91,7 @@ def test_when_a_key_was_last_used(server, iam, name):
 def test_last_uses_and_users_outlive_a_restart(own_server, name):
     own_server.start()
     iam = own_server.client("iam")
-    theirs = made(iam, name)
+    theirs = administrator(iam, name)
     own_server.client("acm", **theirs).list_certificates()
     assert own_server.stop() == 0
     own_server.start()
