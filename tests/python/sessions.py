@@ -1,8 +1,11 @@
 """What the tests of sessions share: roles, trust in them, and clients with temporary credentials."""
 
 import json
+import pathlib
+import subprocess
+import sys
 
-from server import ACCOUNT
+from server import ACCOUNT, REGION
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 
@@ -41,6 +44,15 @@ def user(server, iam, name, rights=None):
         iam.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=rights)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {"key_id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+
+def whoami(server, **environment):
+    """What the aws CLI says of itself with nothing but these variables."""
+    made = server.environment() | {"AWS_ENDPOINT_URL": server.endpoint, "AWS_DEFAULT_REGION": REGION} | environment
+    command = [pathlib.Path(sys.executable).parent / "aws", "sts", "get-caller-identity", "--output", "json"]
+    said = subprocess.run(command, env=made, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
 
 
 def keys(answer):

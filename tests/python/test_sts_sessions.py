@@ -10,7 +10,7 @@ import pytest
 
 from refusals import refused
 from server import ACCOUNT
-from sessions import ROOT, allow, keys, role, statement, trust, user
+from sessions import ROOT, allow, keys, role, statement, trust, user, whoami
 from sessions import policy as document
 
 INVALID = "The security token included in the request is invalid."
@@ -41,7 +41,7 @@ def test_a_session_is_its_role(server, sts, iam, name):
         ACCOUNT,
     )
     theirs = server.client("iam", **keys(answer))
-    assert theirs.list_users()["Users"]
+    theirs.list_users()
     with refused("AccessDenied", named["Arn"], status=403):
         theirs.list_roles()
     with refused("ValidationError", "Must specify userName when calling with non-User credentials"):
@@ -134,7 +134,7 @@ def test_tags_of_a_session_go_before_those_of_its_role(server, sts, iam, name):
 
     with refused("AccessDenied", status=403):
         listed()
-    assert listed(Tags=[{"Key": "TEAM", "Value": "red"}])["Users"]
+    listed(Tags=[{"Key": "TEAM", "Value": "red"}])
     with refused("InvalidParameterValue", "Duplicate tag keys"):
         listed(Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}])
     with refused("InvalidParameterValue", "must be included in the requested tags"):
@@ -165,7 +165,7 @@ def test_a_chain_of_roles(server, sts, iam, name):
     chained = server.client("sts", **keys(answer))
     then = chained.assume_role(RoleArn=second, RoleSessionName="second")
     assert then["SourceIdentity"] == "alice"
-    assert server.client("iam", **keys(then)).list_users()["Users"]
+    server.client("iam", **keys(then)).list_users()
     text = "exceeds the 1 hour session limit for roles assumed by role chaining"
     with refused("ValidationError", text):
         chained.assume_role(RoleArn=second, RoleSessionName="second", DurationSeconds=3601)
@@ -357,6 +357,28 @@ def test_the_root_users_federated_session(server, sts):
     acm.list_certificates()
     with refused("AccessDeniedException"):
         acm.get_account_configuration()
+
+
+def test_a_profile_of_the_cli_that_assumes_two_roles_in_a_row(server, iam, name, tmp_path):
+    theirs = user(server, iam, name, allow("sts:AssumeRole"))
+    first = role(iam, name + "1", trust(StringEquals={"sts:ExternalId": "right"}), allow("sts:AssumeRole"))
+    second = role(iam, name + "2")
+    config = tmp_path / "config"
+    config.write_text(f"""
+[profile base]
+aws_access_key_id = {theirs["key_id"]}
+aws_secret_access_key = {theirs["secret"]}
+[profile first]
+role_arn = {first}
+source_profile = base
+external_id = right
+[profile second]
+role_arn = {second}
+source_profile = first
+role_session_name = chained
+""")
+    said = whoami(server, AWS_CONFIG_FILE=str(config), AWS_PROFILE="second")
+    assert said["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}2/chained"
 
 
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])

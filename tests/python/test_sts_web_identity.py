@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from refusals import refused
 from server import ACCOUNT
-from sessions import allow, keys, policy, role, statement
+from sessions import allow, keys, policy, role, statement, whoami
 from web_issuer import LOOPBACK, EcKey, Issuer, RsaKey, certificate, thumbprint
 
 NO_KEY = "Couldn't retrieve verification key from your identity provider"
@@ -81,7 +81,7 @@ def test_a_token_becomes_a_session(server, iam, anyone, issuer, provider, name):
         assert user["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/pod"
         identity = server.client("sts", **keys(answer)).get_caller_identity()
         assert (identity["Arn"], identity["UserId"]) == (user["Arn"], user["AssumedRoleId"])
-        assert server.client("iam", **keys(answer)).list_users()["Users"] is not None
+        server.client("iam", **keys(answer)).list_users()
     # Kubernetes gives a list of audiences.
     assert assume(anyone, arn, issuer.token(aud=["elsewhere", "app"]))["Audience"] == "app"
     session = assume(anyone, arn, issuer.token(), Policy=allow("acm:*"))
@@ -91,6 +91,16 @@ def test_a_token_becomes_a_session(server, iam, anyone, issuer, provider, name):
         assume(anyone, arn, issuer.token(), DurationSeconds=7200)
     # The provider was asked once, for two documents.
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+def test_a_pod_needs_nothing_but_its_token(server, iam, issuer, provider, name, tmp_path):
+    arn = role(iam, name, trusting(provider))
+    token = tmp_path / "token"
+    token.write_text(issuer.token(sub="system:serviceaccount:default:app"))
+    said = whoami(
+        server, AWS_ROLE_ARN=arn, AWS_WEB_IDENTITY_TOKEN_FILE=str(token), AWS_ROLE_SESSION_NAME="pod"
+    )
+    assert said["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/pod"
 
 
 def test_the_trust_policy_asks_for_claims(iam, anyone, issuer, provider, name):

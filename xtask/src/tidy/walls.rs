@@ -98,7 +98,14 @@ const WALLS: &[Wall] = &[
         because: "database clients belong to the rotators",
     },
     Wall {
-        libraries: &["rustls", "tokio-rustls", "hyper", "hyper-util", "axum"],
+        libraries: &[
+            "rustls",
+            "rustls-native-certs",
+            "tokio-rustls",
+            "hyper",
+            "hyper-util",
+            "axum",
+        ],
         only: &["keystead-server", "keystead"],
         because: "only the server and the binary touch sockets",
     },
