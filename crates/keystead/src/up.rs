@@ -182,13 +182,27 @@ fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure
     Listeners::bind(vec![network, socket]).map_err(failed)
 }
 
+/// What to do about the root user's access key, as long as it works.
+fn put_away(root_key: &str) -> String {
+    format!(
+        "
+The root key in there may do everything. Make an administrator of your own:
+  aws iam create-user --user-name admin
+  aws iam attach-user-policy --user-name admin --policy-arn arn:aws:iam::aws:policy/AdministratorAccess
+  aws iam create-access-key --user-name admin
+and once that key works, give the root key up:
+  aws iam delete-access-key --access-key-id {root_key}
+"
+    )
+}
+
 fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let dir = config.data_dir.display();
     let write = writeln!(
         out,
         "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}\n  envoys    {}\n\n\
-         Point the AWS tools of a shell at it:\n  eval \"$(keystead env --data-dir {})\"\n\nready",
+         Point the AWS tools of a shell at it:\n  eval \"$(keystead env --data-dir {})\"\n{}\nready",
         env!("CARGO_PKG_VERSION"),
         client.endpoint,
         app.account,
@@ -196,6 +210,10 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
         config.root_key.display(),
         client.xds_socket.display(),
         crate::exports::quoted(&dir.to_string()),
+        client
+            .access_key_id
+            .as_deref()
+            .map_or_else(String::new, put_away),
     );
     write
         .and_then(|()| out.flush())
