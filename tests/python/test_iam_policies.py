@@ -28,7 +28,9 @@ def test_a_policy_is_made_and_read(iam, name):
     assert policy["AttachmentCount"] == policy["PermissionsBoundaryUsageCount"] == 0
     assert policy["CreateDate"] == policy["UpdateDate"] and policy["Tags"] == tags
     got = iam.get_policy(PolicyArn=policy["Arn"])["Policy"]
-    assert got == policy and got["Description"] == "What for"
+    assert "Description" not in policy and got == policy | {"Description": "What for"}
+    plain = iam.create_policy(PolicyName=f"{name}2", PolicyDocument=text)["Policy"]
+    assert "Tags" not in plain and iam.get_policy(PolicyArn=plain["Arn"])["Policy"]["Tags"] == []
     version = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId="v1")["PolicyVersion"]
     assert version["Document"] == json.loads(text) and version["IsDefaultVersion"] is True
 

@@ -251,6 +251,11 @@ table! {
         iam_wire::AttachRolePolicy => iam::attach_role_policy,
         iam_wire::ListAttachedRolePolicies => iam::list_attached_role_policies,
         iam_wire::DetachRolePolicy => iam::detach_role_policy,
+        iam_wire::GetAccountAuthorizationDetails => iam::get_account_authorization_details,
+        iam_wire::GetContextKeysForCustomPolicy => iam::get_context_keys_for_custom_policy,
+        iam_wire::GetContextKeysForPrincipalPolicy => iam::get_context_keys_for_principal_policy,
+        iam_wire::SimulateCustomPolicy => iam::simulate_custom_policy,
+        iam_wire::SimulatePrincipalPolicy => iam::simulate_principal_policy,
     }
     "keystead": {
         nodes_wire::CreateAccount => accounts::create_account,

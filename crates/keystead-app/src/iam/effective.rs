@@ -8,7 +8,7 @@ use keystead_policy::Source;
 use keystead_store::Store;
 
 use super::managed;
-use super::record::{Entity, Identity, Role, User, find, group_of_id};
+use super::record::{Entity, Group, Identity, Role, User, find, group_of_id};
 use crate::{App, Principal, PrincipalKind};
 
 /// All that is attached to a user or role, compiled. The root user has nothing: it needs none.
@@ -71,6 +71,12 @@ pub(crate) async fn of_user(app: &App, account: &AccountId, name: &str) -> Resul
 pub(crate) async fn of_role(app: &App, account: &AccountId, name: &str) -> Result<Effective> {
     let role: Role = identity(app, account, name).await?;
     own(&app.store, account, &role).await
+}
+
+/// What a group gives its users.
+pub(crate) async fn of_group(app: &App, account: &AccountId, name: &str) -> Result<Effective> {
+    let group: Group = identity(app, account, name).await?;
+    own(&app.store, account, &group).await
 }
 
 async fn identity<I: Identity>(app: &App, account: &AccountId, name: &str) -> Result<I> {

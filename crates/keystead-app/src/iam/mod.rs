@@ -8,6 +8,7 @@ mod admit;
 mod attach;
 mod boundary;
 mod changes;
+mod details;
 mod document;
 pub(crate) mod effective;
 mod groups;
@@ -23,6 +24,7 @@ mod profiles;
 pub(crate) mod record;
 mod roles;
 mod shown;
+mod simulate;
 mod tags;
 mod users;
 
@@ -39,6 +41,7 @@ pub(crate) use boundary::{
     delete_role_permissions_boundary, delete_user_permissions_boundary,
     put_role_permissions_boundary, put_user_permissions_boundary,
 };
+pub(crate) use details::get_account_authorization_details;
 pub(crate) use groups::{
     add_user_to_group, create_group, delete_group, get_group, list_groups, list_groups_for_user,
     remove_user_from_group, update_group,
@@ -73,6 +76,10 @@ pub(crate) use profiles::{
 pub(crate) use roles::{
     create_role, delete_role, get_role, list_roles, update_assume_role_policy, update_role,
     update_role_description,
+};
+pub(crate) use simulate::{
+    get_context_keys_for_custom_policy, get_context_keys_for_principal_policy,
+    simulate_custom_policy, simulate_principal_policy,
 };
 pub(crate) use tags::{
     list_instance_profile_tags, list_open_id_connect_provider_tags, list_role_tags, list_user_tags,

@@ -6,7 +6,7 @@ use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::{Batch, Expect};
 use keystead_wire::iam as wire;
 
-use super::list::Listing;
+use super::list::{Listing, Page};
 use super::record::{
     InstanceProfile, PROFILES_OF_ROLES, Role, create, delete, find, load, retrying, save,
 };
@@ -73,25 +73,12 @@ pub(crate) async fn list_instance_profiles_for_role(
     input: wire::ListInstanceProfilesForRoleRequest,
 ) -> Result<wire::ListInstanceProfilesForRoleResponse> {
     load::<Role>(ctx, &input.role_name).await?;
-    let prefix = of_role(ctx, &input.role_name, "");
     let scope = format!("ListInstanceProfilesForRole {}", fold(&input.role_name));
     let listing = Listing::new(scope, input.marker, input.max_items);
-    let page = listing
-        .scan(ctx, PROFILES_OF_ROLES, &prefix, |name, ()| {
-            Some(name.to_owned())
-        })
-        .await?;
-    let mut instance_profiles = Vec::with_capacity(page.items.len());
-    for name in &page.items {
-        // One that was removed meanwhile holds nothing.
-        let found = find::<InstanceProfile>(&ctx.app.store, ctx.account(), name).await?;
-        if let Some(found) = found {
-            instance_profiles.push(with_role(ctx, found.value, Detail::Listed).await?);
-        }
-    }
+    let page = holding(ctx, &input.role_name, listing).await?;
     Ok(wire::ListInstanceProfilesForRoleResponse {
-        instance_profiles,
         is_truncated: page.is_truncated(),
+        instance_profiles: page.items,
         marker: page.marker,
     })
 }
@@ -174,6 +161,34 @@ async fn change(
         Ok(())
     })
     .await
+}
+
+/// The profiles that hold the role, at most a hundred.
+pub(super) async fn of(ctx: &Ctx, role: &str) -> Result<Vec<wire::InstanceProfile>> {
+    let listing = Listing::new("", None, None);
+    Ok(holding(ctx, role, listing).await?.items)
+}
+
+/// A page of the profiles that hold the role.
+async fn holding(ctx: &Ctx, role: &str, listing: Listing) -> Result<Page<wire::InstanceProfile>> {
+    let prefix = of_role(ctx, role, "");
+    let page = listing
+        .scan(ctx, PROFILES_OF_ROLES, &prefix, |name, ()| {
+            Some(name.to_owned())
+        })
+        .await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for name in &page.items {
+        // One that was removed meanwhile holds nothing.
+        let found = find::<InstanceProfile>(&ctx.app.store, ctx.account(), name).await?;
+        if let Some(found) = found {
+            items.push(with_role(ctx, found.value, Detail::Listed).await?);
+        }
+    }
+    Ok(Page {
+        items,
+        marker: page.marker,
+    })
 }
 
 fn of_role(ctx: &Ctx, role: &str, profile: &str) -> String {

@@ -41,14 +41,18 @@ pub(crate) async fn get_role(
     input: wire::GetRoleRequest,
 ) -> Result<wire::GetRoleResponse> {
     let role = load::<Role>(ctx, &input.role_name).await?.value;
-    let last = ctx.app.last_uses.of(&ctx.app.store, &role.entity.id);
-    let last = last.await?;
-    let used = wire::RoleLastUsed {
-        last_used_date: last.as_ref().map(|last| last.at),
-        region: last.map(|last| last.region),
-    };
+    let used = last_used(ctx, &role.entity.id).await?;
     Ok(wire::GetRoleResponse {
         role: shown::role(ctx, role, Detail::Full, Some(used)),
+    })
+}
+
+/// When and where the role of this id was last used.
+pub(super) async fn last_used(ctx: &Ctx, id: &str) -> Result<wire::RoleLastUsed> {
+    let last = ctx.app.last_uses.of(&ctx.app.store, id).await?;
+    Ok(wire::RoleLastUsed {
+        last_used_date: last.as_ref().map(|last| last.at),
+        region: last.map(|last| last.region),
     })
 }
 

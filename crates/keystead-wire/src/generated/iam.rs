@@ -53,7 +53,10 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::DETACH_ROLE_POLICY,
         &operation::DETACH_USER_POLICY,
         &operation::GET_ACCESS_KEY_LAST_USED,
+        &operation::GET_ACCOUNT_AUTHORIZATION_DETAILS,
         &operation::GET_ACCOUNT_SUMMARY,
+        &operation::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY,
+        &operation::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY,
         &operation::GET_GROUP,
         &operation::GET_GROUP_POLICY,
         &operation::GET_INSTANCE_PROFILE,
@@ -97,6 +100,8 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::REMOVE_ROLE_FROM_INSTANCE_PROFILE,
         &operation::REMOVE_USER_FROM_GROUP,
         &operation::SET_DEFAULT_POLICY_VERSION,
+        &operation::SIMULATE_CUSTOM_POLICY,
+        &operation::SIMULATE_PRINCIPAL_POLICY,
         &operation::TAG_INSTANCE_PROFILE,
         &operation::TAG_OPEN_ID_CONNECT_PROVIDER,
         &operation::TAG_POLICY,
@@ -1359,6 +1364,22 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static GET_ACCOUNT_AUTHORIZATION_DETAILS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetAccountAuthorizationDetails",
+        input: &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_REQUEST,
+        output: &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE,
+        has_output: true,
+        errors: &[&error::SERVICE_FAILURE_EXCEPTION],
+        result_wrapper: Some("GetAccountAuthorizationDetailsResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetAccountAuthorizationDetails"),
+            resource: "*",
+            keys: &[],
+        },
+    };
+
     pub(crate) static GET_ACCOUNT_SUMMARY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "GetAccountSummary",
@@ -1371,6 +1392,41 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("iam:GetAccountSummary"),
             resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetContextKeysForCustomPolicy",
+        input: &schema::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST,
+        output: &schema::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[&error::INVALID_INPUT_EXCEPTION],
+        result_wrapper: Some("GetContextKeysForCustomPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetContextKeysForCustomPolicy"),
+            resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetContextKeysForPrincipalPolicy",
+        input: &schema::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST,
+        output: &schema::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+        ],
+        result_wrapper: Some("GetContextKeysForPrincipalPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:GetContextKeysForPrincipalPolicy"),
+            resource: "user",
             keys: &[],
         },
     };
@@ -2201,6 +2257,45 @@ pub(crate) mod operation {
         },
     };
 
+    pub(crate) static SIMULATE_CUSTOM_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "SimulateCustomPolicy",
+        input: &schema::SIMULATE_CUSTOM_POLICY_REQUEST,
+        output: &schema::SIMULATE_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::POLICY_EVALUATION_EXCEPTION,
+        ],
+        result_wrapper: Some("SimulateCustomPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:SimulateCustomPolicy"),
+            resource: "*",
+            keys: &[],
+        },
+    };
+
+    pub(crate) static SIMULATE_PRINCIPAL_POLICY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "SimulatePrincipalPolicy",
+        input: &schema::SIMULATE_PRINCIPAL_POLICY_REQUEST,
+        output: &schema::SIMULATE_POLICY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_INPUT_EXCEPTION,
+            &error::NO_SUCH_ENTITY_EXCEPTION,
+            &error::POLICY_EVALUATION_EXCEPTION,
+        ],
+        result_wrapper: Some("SimulatePrincipalPolicyResult"),
+        unsigned: false,
+        access: AccessDef {
+            action: Some("iam:SimulatePrincipalPolicy"),
+            resource: "user",
+            keys: &[],
+        },
+    };
+
     pub(crate) static TAG_INSTANCE_PROFILE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "TagInstanceProfile",
@@ -2948,6 +3043,17 @@ impl Operation for GetAccessKeyLastUsed {
     const DEF: &'static OperationDef = &operation::GET_ACCESS_KEY_LAST_USED;
 }
 
+/// The operation `GetAccountAuthorizationDetails`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetAccountAuthorizationDetails;
+
+impl Operation for GetAccountAuthorizationDetails {
+    type Input = GetAccountAuthorizationDetailsRequest;
+    type Output = GetAccountAuthorizationDetailsResponse;
+    const NAME: &'static str = "GetAccountAuthorizationDetails";
+    const DEF: &'static OperationDef = &operation::GET_ACCOUNT_AUTHORIZATION_DETAILS;
+}
+
 /// The operation `GetAccountSummary`.
 #[derive(Clone, Copy, Debug)]
 pub struct GetAccountSummary;
@@ -2957,6 +3063,28 @@ impl Operation for GetAccountSummary {
     type Output = GetAccountSummaryResponse;
     const NAME: &'static str = "GetAccountSummary";
     const DEF: &'static OperationDef = &operation::GET_ACCOUNT_SUMMARY;
+}
+
+/// The operation `GetContextKeysForCustomPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetContextKeysForCustomPolicy;
+
+impl Operation for GetContextKeysForCustomPolicy {
+    type Input = GetContextKeysForCustomPolicyRequest;
+    type Output = GetContextKeysForPolicyResponse;
+    const NAME: &'static str = "GetContextKeysForCustomPolicy";
+    const DEF: &'static OperationDef = &operation::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY;
+}
+
+/// The operation `GetContextKeysForPrincipalPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetContextKeysForPrincipalPolicy;
+
+impl Operation for GetContextKeysForPrincipalPolicy {
+    type Input = GetContextKeysForPrincipalPolicyRequest;
+    type Output = GetContextKeysForPolicyResponse;
+    const NAME: &'static str = "GetContextKeysForPrincipalPolicy";
+    const DEF: &'static OperationDef = &operation::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY;
 }
 
 /// The operation `GetGroup`.
@@ -3430,6 +3558,28 @@ impl Operation for SetDefaultPolicyVersion {
     type Output = SetDefaultPolicyVersionResponse;
     const NAME: &'static str = "SetDefaultPolicyVersion";
     const DEF: &'static OperationDef = &operation::SET_DEFAULT_POLICY_VERSION;
+}
+
+/// The operation `SimulateCustomPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct SimulateCustomPolicy;
+
+impl Operation for SimulateCustomPolicy {
+    type Input = SimulateCustomPolicyRequest;
+    type Output = SimulatePolicyResponse;
+    const NAME: &'static str = "SimulateCustomPolicy";
+    const DEF: &'static OperationDef = &operation::SIMULATE_CUSTOM_POLICY;
+}
+
+/// The operation `SimulatePrincipalPolicy`.
+#[derive(Clone, Copy, Debug)]
+pub struct SimulatePrincipalPolicy;
+
+impl Operation for SimulatePrincipalPolicy {
+    type Input = SimulatePrincipalPolicyRequest;
+    type Output = SimulatePolicyResponse;
+    const NAME: &'static str = "SimulatePrincipalPolicy";
+    const DEF: &'static OperationDef = &operation::SIMULATE_PRINCIPAL_POLICY;
 }
 
 /// The operation `TagInstanceProfile`.
@@ -4017,6 +4167,207 @@ impl IntoValue for AttachedPolicy {
             self.policy_name.map(IntoValue::into_value),
             self.policy_arn.map(IntoValue::into_value),
         ])
+    }
+}
+
+/// The enumeration `AttachmentType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttachmentType {
+    /// `user`.
+    User,
+    /// `group`.
+    Group,
+    /// `role`.
+    Role,
+}
+
+impl AttachmentType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::User, Self::Group, Self::Role];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Role => "role",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "user" => Some(Self::User),
+            "group" => Some(Self::Group),
+            "role" => Some(Self::Role),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for AttachmentType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for AttachmentType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("AttachmentType", "no such value"))
+    }
+}
+
+impl IntoValue for AttachmentType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `ContextEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextEntry {
+    /// `ContextKeyName`: text of 5 to 256 characters.
+    pub context_key_name: Option<String>,
+    /// `ContextKeyValues`: list.
+    pub context_key_values: Option<Vec<String>>,
+    /// `ContextKeyType`: one of the values.
+    pub context_key_type: Option<ContextKeyTypeEnum>,
+}
+
+impl Shape for ContextEntry {
+    fn schema() -> &'static Schema {
+        &schema::CONTEXT_ENTRY
+    }
+}
+
+impl FromValue for ContextEntry {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CONTEXT_ENTRY)?;
+        Ok(Self {
+            context_key_name: fields.optional()?,
+            context_key_values: fields.optional()?,
+            context_key_type: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ContextEntry {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.context_key_name.map(IntoValue::into_value),
+            self.context_key_values.map(IntoValue::into_value),
+            self.context_key_type.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `ContextKeyTypeEnum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContextKeyTypeEnum {
+    /// `string`.
+    String,
+    /// `stringList`.
+    StringList,
+    /// `numeric`.
+    Numeric,
+    /// `numericList`.
+    NumericList,
+    /// `boolean`.
+    Boolean,
+    /// `booleanList`.
+    BooleanList,
+    /// `ip`.
+    Ip,
+    /// `ipList`.
+    IpList,
+    /// `binary`.
+    Binary,
+    /// `binaryList`.
+    BinaryList,
+    /// `date`.
+    Date,
+    /// `dateList`.
+    DateList,
+}
+
+impl ContextKeyTypeEnum {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::String,
+        Self::StringList,
+        Self::Numeric,
+        Self::NumericList,
+        Self::Boolean,
+        Self::BooleanList,
+        Self::Ip,
+        Self::IpList,
+        Self::Binary,
+        Self::BinaryList,
+        Self::Date,
+        Self::DateList,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::StringList => "stringList",
+            Self::Numeric => "numeric",
+            Self::NumericList => "numericList",
+            Self::Boolean => "boolean",
+            Self::BooleanList => "booleanList",
+            Self::Ip => "ip",
+            Self::IpList => "ipList",
+            Self::Binary => "binary",
+            Self::BinaryList => "binaryList",
+            Self::Date => "date",
+            Self::DateList => "dateList",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "string" => Some(Self::String),
+            "stringList" => Some(Self::StringList),
+            "numeric" => Some(Self::Numeric),
+            "numericList" => Some(Self::NumericList),
+            "boolean" => Some(Self::Boolean),
+            "booleanList" => Some(Self::BooleanList),
+            "ip" => Some(Self::Ip),
+            "ipList" => Some(Self::IpList),
+            "binary" => Some(Self::Binary),
+            "binaryList" => Some(Self::BinaryList),
+            "date" => Some(Self::Date),
+            "dateList" => Some(Self::DateList),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ContextKeyTypeEnum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for ContextKeyTypeEnum {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("ContextKeyTypeEnum", "no such value"))
+    }
+}
+
+impl IntoValue for ContextKeyTypeEnum {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
     }
 }
 
@@ -5417,6 +5768,70 @@ impl IntoValue for EntityType {
     }
 }
 
+/// The structure `EvaluationResult`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationResult {
+    /// `EvalActionName`: text of 3 to 128 characters; required.
+    pub eval_action_name: String,
+    /// `EvalResourceName`: text of 1 to 2048 characters.
+    pub eval_resource_name: Option<String>,
+    /// `EvalDecision`: one of the values; required.
+    pub eval_decision: PolicyEvaluationDecisionType,
+    /// `MatchedStatements`: list.
+    pub matched_statements: Option<Vec<Statement>>,
+    /// `MissingContextValues`: list.
+    pub missing_context_values: Option<Vec<String>>,
+    /// `OrganizationsDecisionDetail`: structure.
+    pub organizations_decision_detail: Option<OrganizationsDecisionDetail>,
+    /// `PermissionsBoundaryDecisionDetail`: structure.
+    pub permissions_boundary_decision_detail: Option<PermissionsBoundaryDecisionDetail>,
+    /// `EvalDecisionDetails`: map.
+    pub eval_decision_details: Option<BTreeMap<String, PolicyEvaluationDecisionType>>,
+    /// `ResourceSpecificResults`: list.
+    pub resource_specific_results: Option<Vec<ResourceSpecificResult>>,
+}
+
+impl Shape for EvaluationResult {
+    fn schema() -> &'static Schema {
+        &schema::EVALUATION_RESULT
+    }
+}
+
+impl FromValue for EvaluationResult {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::EVALUATION_RESULT)?;
+        Ok(Self {
+            eval_action_name: fields.required()?,
+            eval_resource_name: fields.optional()?,
+            eval_decision: fields.required()?,
+            matched_statements: fields.optional()?,
+            missing_context_values: fields.optional()?,
+            organizations_decision_detail: fields.optional()?,
+            permissions_boundary_decision_detail: fields.optional()?,
+            eval_decision_details: fields.optional()?,
+            resource_specific_results: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for EvaluationResult {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.eval_action_name.into_value()),
+            self.eval_resource_name.map(IntoValue::into_value),
+            Some(self.eval_decision.into_value()),
+            self.matched_statements.map(IntoValue::into_value),
+            self.missing_context_values.map(IntoValue::into_value),
+            self.organizations_decision_detail
+                .map(IntoValue::into_value),
+            self.permissions_boundary_decision_detail
+                .map(IntoValue::into_value),
+            self.eval_decision_details.map(IntoValue::into_value),
+            self.resource_specific_results.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `GetAccessKeyLastUsedRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAccessKeyLastUsedRequest {
@@ -5479,6 +5894,94 @@ impl IntoValue for GetAccessKeyLastUsedResponse {
     }
 }
 
+/// The structure `GetAccountAuthorizationDetailsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccountAuthorizationDetailsRequest {
+    /// `Filter`: list.
+    pub filter: Option<Vec<EntityType>>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+}
+
+impl Shape for GetAccountAuthorizationDetailsRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_REQUEST
+    }
+}
+
+impl FromValue for GetAccountAuthorizationDetailsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_REQUEST)?;
+        Ok(Self {
+            filter: fields.optional()?,
+            max_items: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetAccountAuthorizationDetailsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.filter.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `GetAccountAuthorizationDetailsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccountAuthorizationDetailsResponse {
+    /// `UserDetailList`: list.
+    pub user_detail_list: Option<Vec<UserDetail>>,
+    /// `GroupDetailList`: list.
+    pub group_detail_list: Option<Vec<GroupDetail>>,
+    /// `RoleDetailList`: list.
+    pub role_detail_list: Option<Vec<RoleDetail>>,
+    /// `Policies`: list.
+    pub policies: Option<Vec<ManagedPolicyDetail>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for GetAccountAuthorizationDetailsResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE
+    }
+}
+
+impl FromValue for GetAccountAuthorizationDetailsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE)?;
+        Ok(Self {
+            user_detail_list: fields.optional()?,
+            group_detail_list: fields.optional()?,
+            role_detail_list: fields.optional()?,
+            policies: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetAccountAuthorizationDetailsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.user_detail_list.map(IntoValue::into_value),
+            self.group_detail_list.map(IntoValue::into_value),
+            self.role_detail_list.map(IntoValue::into_value),
+            self.policies.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `GetAccountSummaryResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccountSummaryResponse {
@@ -5504,6 +6007,99 @@ impl FromValue for GetAccountSummaryResponse {
 impl IntoValue for GetAccountSummaryResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![self.summary_map.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetContextKeysForCustomPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetContextKeysForCustomPolicyRequest {
+    /// `PolicyInputList`: list; required.
+    pub policy_input_list: Vec<String>,
+}
+
+impl Shape for GetContextKeysForCustomPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetContextKeysForCustomPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_input_list: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetContextKeysForCustomPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.policy_input_list.into_value())])
+    }
+}
+
+/// The structure `GetContextKeysForPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetContextKeysForPolicyResponse {
+    /// `ContextKeyNames`: list.
+    pub context_key_names: Option<Vec<String>>,
+}
+
+impl Shape for GetContextKeysForPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for GetContextKeysForPolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE)?;
+        Ok(Self {
+            context_key_names: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetContextKeysForPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.context_key_names.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetContextKeysForPrincipalPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetContextKeysForPrincipalPolicyRequest {
+    /// `PolicySourceArn`: text of 20 to 2048 characters; required.
+    pub policy_source_arn: String,
+    /// `PolicyInputList`: list.
+    pub policy_input_list: Option<Vec<String>>,
+}
+
+impl Shape for GetContextKeysForPrincipalPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST
+    }
+}
+
+impl FromValue for GetContextKeysForPrincipalPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(
+            value,
+            &schema::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST,
+        )?;
+        Ok(Self {
+            policy_source_arn: fields.required()?,
+            policy_input_list: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetContextKeysForPrincipalPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_source_arn.into_value()),
+            self.policy_input_list.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -6273,6 +6869,98 @@ impl IntoValue for Group {
             Some(self.group_id.into_value()),
             Some(self.arn.into_value()),
             Some(self.create_date.into_value()),
+        ])
+    }
+}
+
+/// The structure `GroupDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupDetail {
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `GroupName`: text of 1 to 128 characters.
+    pub group_name: Option<String>,
+    /// `GroupId`: text of 16 to 128 characters.
+    pub group_id: Option<String>,
+    /// `Arn`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+    /// `GroupPolicyList`: list.
+    pub group_policy_list: Option<Vec<PolicyDetail>>,
+    /// `AttachedManagedPolicies`: list.
+    pub attached_managed_policies: Option<Vec<AttachedPolicy>>,
+}
+
+impl Shape for GroupDetail {
+    fn schema() -> &'static Schema {
+        &schema::GROUP_DETAIL
+    }
+}
+
+impl FromValue for GroupDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GROUP_DETAIL)?;
+        Ok(Self {
+            path: fields.optional()?,
+            group_name: fields.optional()?,
+            group_id: fields.optional()?,
+            arn: fields.optional()?,
+            create_date: fields.optional()?,
+            group_policy_list: fields.optional()?,
+            attached_managed_policies: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GroupDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.path.map(IntoValue::into_value),
+            self.group_name.map(IntoValue::into_value),
+            self.group_id.map(IntoValue::into_value),
+            self.arn.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+            self.group_policy_list.map(IntoValue::into_value),
+            self.attached_managed_policies.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `InlinePolicyIdentifierType`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InlinePolicyIdentifierType {
+    /// `PolicyName`: text of 1 to 128 characters; required.
+    pub policy_name: String,
+    /// `AttachmentType`: one of the values; required.
+    pub attachment_type: AttachmentType,
+    /// `AttachmentName`: text of 1 to 128 characters; required.
+    pub attachment_name: String,
+}
+
+impl Shape for InlinePolicyIdentifierType {
+    fn schema() -> &'static Schema {
+        &schema::INLINE_POLICY_IDENTIFIER_TYPE
+    }
+}
+
+impl FromValue for InlinePolicyIdentifierType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::INLINE_POLICY_IDENTIFIER_TYPE)?;
+        Ok(Self {
+            policy_name: fields.required()?,
+            attachment_type: fields.required()?,
+            attachment_name: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for InlinePolicyIdentifierType {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_name.into_value()),
+            Some(self.attachment_type.into_value()),
+            Some(self.attachment_name.into_value()),
         ])
     }
 }
@@ -8097,6 +8785,81 @@ impl IntoValue for ListUsersResponse {
     }
 }
 
+/// The structure `ManagedPolicyDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ManagedPolicyDetail {
+    /// `PolicyName`: text of 1 to 128 characters.
+    pub policy_name: Option<String>,
+    /// `PolicyId`: text of 16 to 128 characters.
+    pub policy_id: Option<String>,
+    /// `Arn`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `DefaultVersionId`: text.
+    pub default_version_id: Option<String>,
+    /// `AttachmentCount`: number.
+    pub attachment_count: Option<i32>,
+    /// `PermissionsBoundaryUsageCount`: number.
+    pub permissions_boundary_usage_count: Option<i32>,
+    /// `IsAttachable`: truth value.
+    pub is_attachable: Option<bool>,
+    /// `Description`: text of at most 1000 characters.
+    pub description: Option<String>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+    /// `UpdateDate`: instant.
+    pub update_date: Option<Timestamp>,
+    /// `PolicyVersionList`: list.
+    pub policy_version_list: Option<Vec<PolicyVersion>>,
+}
+
+impl Shape for ManagedPolicyDetail {
+    fn schema() -> &'static Schema {
+        &schema::MANAGED_POLICY_DETAIL
+    }
+}
+
+impl FromValue for ManagedPolicyDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::MANAGED_POLICY_DETAIL)?;
+        Ok(Self {
+            policy_name: fields.optional()?,
+            policy_id: fields.optional()?,
+            arn: fields.optional()?,
+            path: fields.optional()?,
+            default_version_id: fields.optional()?,
+            attachment_count: fields.optional()?,
+            permissions_boundary_usage_count: fields.optional()?,
+            is_attachable: fields.optional()?,
+            description: fields.optional()?,
+            create_date: fields.optional()?,
+            update_date: fields.optional()?,
+            policy_version_list: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ManagedPolicyDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_name.map(IntoValue::into_value),
+            self.policy_id.map(IntoValue::into_value),
+            self.arn.map(IntoValue::into_value),
+            self.path.map(IntoValue::into_value),
+            self.default_version_id.map(IntoValue::into_value),
+            self.attachment_count.map(IntoValue::into_value),
+            self.permissions_boundary_usage_count
+                .map(IntoValue::into_value),
+            self.is_attachable.map(IntoValue::into_value),
+            self.description.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+            self.update_date.map(IntoValue::into_value),
+            self.policy_version_list.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `OpenIDConnectProviderListEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenIdConnectProviderListEntry {
@@ -8122,6 +8885,67 @@ impl FromValue for OpenIdConnectProviderListEntry {
 impl IntoValue for OpenIdConnectProviderListEntry {
     fn into_value(self) -> Value {
         Value::Structure(vec![self.arn.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `OrderedOrganizationPolicyType`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OrderedOrganizationPolicyType {
+    /// `ServiceControlPolicyInputList`: list.
+    pub service_control_policy_input_list: Option<Vec<String>>,
+}
+
+impl Shape for OrderedOrganizationPolicyType {
+    fn schema() -> &'static Schema {
+        &schema::ORDERED_ORGANIZATION_POLICY_TYPE
+    }
+}
+
+impl FromValue for OrderedOrganizationPolicyType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ORDERED_ORGANIZATION_POLICY_TYPE)?;
+        Ok(Self {
+            service_control_policy_input_list: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for OrderedOrganizationPolicyType {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.service_control_policy_input_list
+                .map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `OrganizationsDecisionDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OrganizationsDecisionDetail {
+    /// `AllowedByOrganizations`: truth value.
+    pub allowed_by_organizations: Option<bool>,
+}
+
+impl Shape for OrganizationsDecisionDetail {
+    fn schema() -> &'static Schema {
+        &schema::ORGANIZATIONS_DECISION_DETAIL
+    }
+}
+
+impl FromValue for OrganizationsDecisionDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ORGANIZATIONS_DECISION_DETAIL)?;
+        Ok(Self {
+            allowed_by_organizations: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for OrganizationsDecisionDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.allowed_by_organizations.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -8174,6 +8998,37 @@ impl FromValue for PermissionsBoundaryAttachmentType {
 impl IntoValue for PermissionsBoundaryAttachmentType {
     fn into_value(self) -> Value {
         Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `PermissionsBoundaryDecisionDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PermissionsBoundaryDecisionDetail {
+    /// `AllowedByPermissionsBoundary`: truth value.
+    pub allowed_by_permissions_boundary: Option<bool>,
+}
+
+impl Shape for PermissionsBoundaryDecisionDetail {
+    fn schema() -> &'static Schema {
+        &schema::PERMISSIONS_BOUNDARY_DECISION_DETAIL
+    }
+}
+
+impl FromValue for PermissionsBoundaryDecisionDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PERMISSIONS_BOUNDARY_DECISION_DETAIL)?;
+        Ok(Self {
+            allowed_by_permissions_boundary: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PermissionsBoundaryDecisionDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.allowed_by_permissions_boundary
+                .map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -8252,6 +9107,100 @@ impl IntoValue for Policy {
     }
 }
 
+/// The structure `PolicyDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyDetail {
+    /// `PolicyName`: text of 1 to 128 characters.
+    pub policy_name: Option<String>,
+    /// `PolicyDocument`: text of 1 to 131072 characters.
+    pub policy_document: Option<String>,
+}
+
+impl Shape for PolicyDetail {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_DETAIL
+    }
+}
+
+impl FromValue for PolicyDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_DETAIL)?;
+        Ok(Self {
+            policy_name: fields.optional()?,
+            policy_document: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_name.map(IntoValue::into_value),
+            self.policy_document.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `PolicyEvaluationDecisionType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyEvaluationDecisionType {
+    /// `allowed`.
+    Allowed,
+    /// `explicitDeny`.
+    ExplicitDeny,
+    /// `implicitDeny`.
+    ImplicitDeny,
+}
+
+impl PolicyEvaluationDecisionType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Allowed, Self::ExplicitDeny, Self::ImplicitDeny];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::ExplicitDeny => "explicitDeny",
+            Self::ImplicitDeny => "implicitDeny",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "allowed" => Some(Self::Allowed),
+            "explicitDeny" => Some(Self::ExplicitDeny),
+            "implicitDeny" => Some(Self::ImplicitDeny),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyEvaluationDecisionType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PolicyEvaluationDecisionType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new(
+            "PolicyEvaluationDecisionType",
+            "no such value",
+        ))
+    }
+}
+
+impl IntoValue for PolicyEvaluationDecisionType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The structure `PolicyGroup`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyGroup {
@@ -8283,6 +9232,123 @@ impl IntoValue for PolicyGroup {
             self.group_name.map(IntoValue::into_value),
             self.group_id.map(IntoValue::into_value),
         ])
+    }
+}
+
+/// The union `PolicyIdentifier`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyIdentifier {
+    /// `PolicyType`: one of the values.
+    pub policy_type: Option<PolicyIdentifierPolicyType>,
+    /// `PolicyArn`: text of 20 to 2048 characters.
+    pub policy_arn: Option<String>,
+    /// `InlinePolicyIdentifier`: structure.
+    pub inline_policy_identifier: Option<InlinePolicyIdentifierType>,
+}
+
+impl Shape for PolicyIdentifier {
+    fn schema() -> &'static Schema {
+        &schema::POLICY_IDENTIFIER
+    }
+}
+
+impl FromValue for PolicyIdentifier {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POLICY_IDENTIFIER)?;
+        Ok(Self {
+            policy_type: fields.optional()?,
+            policy_arn: fields.optional()?,
+            inline_policy_identifier: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PolicyIdentifier {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.policy_type.map(IntoValue::into_value),
+            self.policy_arn.map(IntoValue::into_value),
+            self.inline_policy_identifier.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `PolicyIdentifierPolicyType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyIdentifierPolicyType {
+    /// `inline`.
+    Inline,
+    /// `aws-managed`.
+    AwsManaged,
+    /// `user-managed`.
+    UserManaged,
+    /// `permission-boundary`.
+    PermissionBoundary,
+    /// `scp`.
+    Scp,
+    /// `rcp`.
+    Rcp,
+}
+
+impl PolicyIdentifierPolicyType {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::Inline,
+        Self::AwsManaged,
+        Self::UserManaged,
+        Self::PermissionBoundary,
+        Self::Scp,
+        Self::Rcp,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::AwsManaged => "aws-managed",
+            Self::UserManaged => "user-managed",
+            Self::PermissionBoundary => "permission-boundary",
+            Self::Scp => "scp",
+            Self::Rcp => "rcp",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "inline" => Some(Self::Inline),
+            "aws-managed" => Some(Self::AwsManaged),
+            "user-managed" => Some(Self::UserManaged),
+            "permission-boundary" => Some(Self::PermissionBoundary),
+            "scp" => Some(Self::Scp),
+            "rcp" => Some(Self::Rcp),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyIdentifierPolicyType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PolicyIdentifierPolicyType {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new(
+            "PolicyIdentifierPolicyType",
+            "no such value",
+        ))
+    }
+}
+
+impl IntoValue for PolicyIdentifierPolicyType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
     }
 }
 
@@ -8445,6 +9511,40 @@ impl IntoValue for PolicyVersion {
             self.version_id.map(IntoValue::into_value),
             self.is_default_version.map(IntoValue::into_value),
             self.create_date.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `Position`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Position {
+    /// `Line`: number.
+    pub line: Option<i32>,
+    /// `Column`: number.
+    pub column: Option<i32>,
+}
+
+impl Shape for Position {
+    fn schema() -> &'static Schema {
+        &schema::POSITION
+    }
+}
+
+impl FromValue for Position {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::POSITION)?;
+        Ok(Self {
+            line: fields.optional()?,
+            column: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for Position {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.line.map(IntoValue::into_value),
+            self.column.map(IntoValue::into_value),
         ])
     }
 }
@@ -8736,6 +9836,57 @@ impl IntoValue for RemoveUserFromGroupRequest {
     }
 }
 
+/// The structure `ResourceSpecificResult`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceSpecificResult {
+    /// `EvalResourceName`: text of 1 to 2048 characters; required.
+    pub eval_resource_name: String,
+    /// `EvalResourceDecision`: one of the values; required.
+    pub eval_resource_decision: PolicyEvaluationDecisionType,
+    /// `MatchedStatements`: list.
+    pub matched_statements: Option<Vec<Statement>>,
+    /// `MissingContextValues`: list.
+    pub missing_context_values: Option<Vec<String>>,
+    /// `EvalDecisionDetails`: map.
+    pub eval_decision_details: Option<BTreeMap<String, PolicyEvaluationDecisionType>>,
+    /// `PermissionsBoundaryDecisionDetail`: structure.
+    pub permissions_boundary_decision_detail: Option<PermissionsBoundaryDecisionDetail>,
+}
+
+impl Shape for ResourceSpecificResult {
+    fn schema() -> &'static Schema {
+        &schema::RESOURCE_SPECIFIC_RESULT
+    }
+}
+
+impl FromValue for ResourceSpecificResult {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::RESOURCE_SPECIFIC_RESULT)?;
+        Ok(Self {
+            eval_resource_name: fields.required()?,
+            eval_resource_decision: fields.required()?,
+            matched_statements: fields.optional()?,
+            missing_context_values: fields.optional()?,
+            eval_decision_details: fields.optional()?,
+            permissions_boundary_decision_detail: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ResourceSpecificResult {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.eval_resource_name.into_value()),
+            Some(self.eval_resource_decision.into_value()),
+            self.matched_statements.map(IntoValue::into_value),
+            self.missing_context_values.map(IntoValue::into_value),
+            self.eval_decision_details.map(IntoValue::into_value),
+            self.permissions_boundary_decision_detail
+                .map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `Role`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {
@@ -8806,6 +9957,80 @@ impl IntoValue for Role {
             self.tags.map(IntoValue::into_value),
             self.role_last_used.map(IntoValue::into_value),
             self.source_role_template.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `RoleDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoleDetail {
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `RoleName`: text of 1 to 64 characters.
+    pub role_name: Option<String>,
+    /// `RoleId`: text of 16 to 128 characters.
+    pub role_id: Option<String>,
+    /// `Arn`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+    /// `AssumeRolePolicyDocument`: text of 1 to 131072 characters.
+    pub assume_role_policy_document: Option<String>,
+    /// `InstanceProfileList`: list.
+    pub instance_profile_list: Option<Vec<InstanceProfile>>,
+    /// `RolePolicyList`: list.
+    pub role_policy_list: Option<Vec<PolicyDetail>>,
+    /// `AttachedManagedPolicies`: list.
+    pub attached_managed_policies: Option<Vec<AttachedPolicy>>,
+    /// `PermissionsBoundary`: structure.
+    pub permissions_boundary: Option<AttachedPermissionsBoundary>,
+    /// `Tags`: list of at most 50.
+    pub tags: Option<Vec<Tag>>,
+    /// `RoleLastUsed`: structure.
+    pub role_last_used: Option<RoleLastUsed>,
+}
+
+impl Shape for RoleDetail {
+    fn schema() -> &'static Schema {
+        &schema::ROLE_DETAIL
+    }
+}
+
+impl FromValue for RoleDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ROLE_DETAIL)?;
+        Ok(Self {
+            path: fields.optional()?,
+            role_name: fields.optional()?,
+            role_id: fields.optional()?,
+            arn: fields.optional()?,
+            create_date: fields.optional()?,
+            assume_role_policy_document: fields.optional()?,
+            instance_profile_list: fields.optional()?,
+            role_policy_list: fields.optional()?,
+            attached_managed_policies: fields.optional()?,
+            permissions_boundary: fields.optional()?,
+            tags: fields.optional()?,
+            role_last_used: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for RoleDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.path.map(IntoValue::into_value),
+            self.role_name.map(IntoValue::into_value),
+            self.role_id.map(IntoValue::into_value),
+            self.arn.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+            self.assume_role_policy_document.map(IntoValue::into_value),
+            self.instance_profile_list.map(IntoValue::into_value),
+            self.role_policy_list.map(IntoValue::into_value),
+            self.attached_managed_policies.map(IntoValue::into_value),
+            self.permissions_boundary.map(IntoValue::into_value),
+            self.tags.map(IntoValue::into_value),
+            self.role_last_used.map(IntoValue::into_value),
         ])
     }
 }
@@ -8912,6 +10137,199 @@ impl IntoValue for SetDefaultPolicyVersionRequest {
     }
 }
 
+/// The structure `SimulateCustomPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulateCustomPolicyRequest {
+    /// `PolicyInputList`: list; required.
+    pub policy_input_list: Vec<String>,
+    /// `PermissionsBoundaryPolicyInputList`: list.
+    pub permissions_boundary_policy_input_list: Option<Vec<String>>,
+    /// `OrderedOrganizationPolicyInputList`: list of at most 7.
+    pub ordered_organization_policy_input_list: Option<Vec<OrderedOrganizationPolicyType>>,
+    /// `ActionNames`: list; required.
+    pub action_names: Vec<String>,
+    /// `ResourceArns`: list.
+    pub resource_arns: Option<Vec<String>>,
+    /// `ResourcePolicy`: text of 1 to 131072 characters.
+    pub resource_policy: Option<String>,
+    /// `ResourceOwner`: text of 1 to 2048 characters.
+    pub resource_owner: Option<String>,
+    /// `CallerArn`: text of 1 to 2048 characters.
+    pub caller_arn: Option<String>,
+    /// `ContextEntries`: list.
+    pub context_entries: Option<Vec<ContextEntry>>,
+    /// `ResourceHandlingOption`: text of 1 to 64 characters.
+    pub resource_handling_option: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+}
+
+impl Shape for SimulateCustomPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::SIMULATE_CUSTOM_POLICY_REQUEST
+    }
+}
+
+impl FromValue for SimulateCustomPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SIMULATE_CUSTOM_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_input_list: fields.required()?,
+            permissions_boundary_policy_input_list: fields.optional()?,
+            ordered_organization_policy_input_list: fields.optional()?,
+            action_names: fields.required()?,
+            resource_arns: fields.optional()?,
+            resource_policy: fields.optional()?,
+            resource_owner: fields.optional()?,
+            caller_arn: fields.optional()?,
+            context_entries: fields.optional()?,
+            resource_handling_option: fields.optional()?,
+            max_items: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SimulateCustomPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_input_list.into_value()),
+            self.permissions_boundary_policy_input_list
+                .map(IntoValue::into_value),
+            self.ordered_organization_policy_input_list
+                .map(IntoValue::into_value),
+            Some(self.action_names.into_value()),
+            self.resource_arns.map(IntoValue::into_value),
+            self.resource_policy.map(IntoValue::into_value),
+            self.resource_owner.map(IntoValue::into_value),
+            self.caller_arn.map(IntoValue::into_value),
+            self.context_entries.map(IntoValue::into_value),
+            self.resource_handling_option.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `SimulatePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimulatePolicyResponse {
+    /// `EvaluationResults`: list.
+    pub evaluation_results: Option<Vec<EvaluationResult>>,
+    /// `IsTruncated`: truth value.
+    pub is_truncated: Option<bool>,
+    /// `Marker`: text.
+    pub marker: Option<String>,
+}
+
+impl Shape for SimulatePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schema::SIMULATE_POLICY_RESPONSE
+    }
+}
+
+impl FromValue for SimulatePolicyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SIMULATE_POLICY_RESPONSE)?;
+        Ok(Self {
+            evaluation_results: fields.optional()?,
+            is_truncated: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SimulatePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.evaluation_results.map(IntoValue::into_value),
+            self.is_truncated.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `SimulatePrincipalPolicyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatePrincipalPolicyRequest {
+    /// `PolicySourceArn`: text of 20 to 2048 characters; required.
+    pub policy_source_arn: String,
+    /// `PolicyInputList`: list.
+    pub policy_input_list: Option<Vec<String>>,
+    /// `PermissionsBoundaryPolicyInputList`: list.
+    pub permissions_boundary_policy_input_list: Option<Vec<String>>,
+    /// `PolicyExclusionList`: list of at most 256.
+    pub policy_exclusion_list: Option<Vec<PolicyIdentifier>>,
+    /// `ActionNames`: list; required.
+    pub action_names: Vec<String>,
+    /// `ResourceArns`: list.
+    pub resource_arns: Option<Vec<String>>,
+    /// `ResourcePolicy`: text of 1 to 131072 characters.
+    pub resource_policy: Option<String>,
+    /// `ResourceOwner`: text of 1 to 2048 characters.
+    pub resource_owner: Option<String>,
+    /// `CallerArn`: text of 1 to 2048 characters.
+    pub caller_arn: Option<String>,
+    /// `ContextEntries`: list.
+    pub context_entries: Option<Vec<ContextEntry>>,
+    /// `ResourceHandlingOption`: text of 1 to 64 characters.
+    pub resource_handling_option: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+    /// `Marker`: text of 1 to 320 characters.
+    pub marker: Option<String>,
+}
+
+impl Shape for SimulatePrincipalPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schema::SIMULATE_PRINCIPAL_POLICY_REQUEST
+    }
+}
+
+impl FromValue for SimulatePrincipalPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SIMULATE_PRINCIPAL_POLICY_REQUEST)?;
+        Ok(Self {
+            policy_source_arn: fields.required()?,
+            policy_input_list: fields.optional()?,
+            permissions_boundary_policy_input_list: fields.optional()?,
+            policy_exclusion_list: fields.optional()?,
+            action_names: fields.required()?,
+            resource_arns: fields.optional()?,
+            resource_policy: fields.optional()?,
+            resource_owner: fields.optional()?,
+            caller_arn: fields.optional()?,
+            context_entries: fields.optional()?,
+            resource_handling_option: fields.optional()?,
+            max_items: fields.optional()?,
+            marker: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SimulatePrincipalPolicyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.policy_source_arn.into_value()),
+            self.policy_input_list.map(IntoValue::into_value),
+            self.permissions_boundary_policy_input_list
+                .map(IntoValue::into_value),
+            self.policy_exclusion_list.map(IntoValue::into_value),
+            Some(self.action_names.into_value()),
+            self.resource_arns.map(IntoValue::into_value),
+            self.resource_policy.map(IntoValue::into_value),
+            self.resource_owner.map(IntoValue::into_value),
+            self.caller_arn.map(IntoValue::into_value),
+            self.context_entries.map(IntoValue::into_value),
+            self.resource_handling_option.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+            self.marker.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `SourceRoleTemplate`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceRoleTemplate {
@@ -8942,6 +10360,48 @@ impl IntoValue for SourceRoleTemplate {
         Value::Structure(vec![
             Some(self.template_arn.into_value()),
             Some(self.template_minor_version.into_value()),
+        ])
+    }
+}
+
+/// The structure `Statement`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statement {
+    /// `SourcePolicyId`: text.
+    pub source_policy_id: Option<String>,
+    /// `SourcePolicyType`: text.
+    pub source_policy_type: Option<String>,
+    /// `StartPosition`: structure.
+    pub start_position: Option<Position>,
+    /// `EndPosition`: structure.
+    pub end_position: Option<Position>,
+}
+
+impl Shape for Statement {
+    fn schema() -> &'static Schema {
+        &schema::STATEMENT
+    }
+}
+
+impl FromValue for Statement {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::STATEMENT)?;
+        Ok(Self {
+            source_policy_id: fields.optional()?,
+            source_policy_type: fields.optional()?,
+            start_position: fields.optional()?,
+            end_position: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for Statement {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.source_policy_id.map(IntoValue::into_value),
+            self.source_policy_type.map(IntoValue::into_value),
+            self.start_position.map(IntoValue::into_value),
+            self.end_position.map(IntoValue::into_value),
         ])
     }
 }
@@ -9680,6 +11140,72 @@ impl IntoValue for User {
             Some(self.arn.into_value()),
             Some(self.create_date.into_value()),
             self.password_last_used.map(IntoValue::into_value),
+            self.permissions_boundary.map(IntoValue::into_value),
+            self.tags.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `UserDetail`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserDetail {
+    /// `Path`: text of 1 to 512 characters.
+    pub path: Option<String>,
+    /// `UserName`: text of 1 to 64 characters.
+    pub user_name: Option<String>,
+    /// `UserId`: text of 16 to 128 characters.
+    pub user_id: Option<String>,
+    /// `Arn`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `CreateDate`: instant.
+    pub create_date: Option<Timestamp>,
+    /// `UserPolicyList`: list.
+    pub user_policy_list: Option<Vec<PolicyDetail>>,
+    /// `GroupList`: list.
+    pub group_list: Option<Vec<String>>,
+    /// `AttachedManagedPolicies`: list.
+    pub attached_managed_policies: Option<Vec<AttachedPolicy>>,
+    /// `PermissionsBoundary`: structure.
+    pub permissions_boundary: Option<AttachedPermissionsBoundary>,
+    /// `Tags`: list of at most 50.
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for UserDetail {
+    fn schema() -> &'static Schema {
+        &schema::USER_DETAIL
+    }
+}
+
+impl FromValue for UserDetail {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::USER_DETAIL)?;
+        Ok(Self {
+            path: fields.optional()?,
+            user_name: fields.optional()?,
+            user_id: fields.optional()?,
+            arn: fields.optional()?,
+            create_date: fields.optional()?,
+            user_policy_list: fields.optional()?,
+            group_list: fields.optional()?,
+            attached_managed_policies: fields.optional()?,
+            permissions_boundary: fields.optional()?,
+            tags: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for UserDetail {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.path.map(IntoValue::into_value),
+            self.user_name.map(IntoValue::into_value),
+            self.user_id.map(IntoValue::into_value),
+            self.arn.map(IntoValue::into_value),
+            self.create_date.map(IntoValue::into_value),
+            self.user_policy_list.map(IntoValue::into_value),
+            self.group_list.map(IntoValue::into_value),
+            self.attached_managed_policies.map(IntoValue::into_value),
             self.permissions_boundary.map(IntoValue::into_value),
             self.tags.map(IntoValue::into_value),
         ])
@@ -11544,6 +13070,30 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static ACTION_NAME_LIST_TYPE: Schema = Schema {
+        name: "ActionNameListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ACTION_NAME_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static ACTION_NAME_TYPE: Schema = Schema {
+        name: "ActionNameType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(3),
+                max: Some(128),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
     pub(crate) static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema {
         name: "AddClientIDToOpenIDConnectProviderRequest",
         sensitive: false,
@@ -11705,6 +13255,142 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    static ATTACHMENT_NAME_PATTERN: Pattern =
+        Pattern::new("[\\w+=,.@-]+", "^(?:[0-9A-Za-z_+=,.@-]+)$");
+
+    pub(crate) static ATTACHMENT_NAME: Schema = Schema {
+        name: "AttachmentName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(128),
+            },
+            pattern: Some(&ATTACHMENT_NAME_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static ATTACHMENT_TYPE: Schema = Schema {
+        name: "AttachmentType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["user", "group", "role"],
+        },
+    };
+
+    pub(crate) static COLUMN_NUMBER: Schema = Schema {
+        name: "ColumnNumber",
+        sensitive: false,
+        kind: Kind::Integer(Range::ANY),
+    };
+
+    pub(crate) static CONTEXT_ENTRY: Schema = Schema {
+        name: "ContextEntry",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ContextKeyName",
+                wire_name: "ContextKeyName",
+                schema: &CONTEXT_KEY_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ContextKeyValues",
+                wire_name: "ContextKeyValues",
+                schema: &CONTEXT_KEY_VALUE_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ContextKeyType",
+                wire_name: "ContextKeyType",
+                schema: &CONTEXT_KEY_TYPE_ENUM,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CONTEXT_ENTRY_LIST_TYPE: Schema = Schema {
+        name: "ContextEntryListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CONTEXT_ENTRY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static CONTEXT_KEY_NAME_TYPE: Schema = Schema {
+        name: "ContextKeyNameType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(5),
+                max: Some(256),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static CONTEXT_KEY_NAMES_RESULT_LIST_TYPE: Schema = Schema {
+        name: "ContextKeyNamesResultListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CONTEXT_KEY_NAME_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static CONTEXT_KEY_TYPE_ENUM: Schema = Schema {
+        name: "ContextKeyTypeEnum",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "string",
+                "stringList",
+                "numeric",
+                "numericList",
+                "boolean",
+                "booleanList",
+                "ip",
+                "ipList",
+                "binary",
+                "binaryList",
+                "date",
+                "dateList",
+            ],
+        },
+    };
+
+    pub(crate) static CONTEXT_KEY_VALUE_LIST_TYPE: Schema = Schema {
+        name: "ContextKeyValueListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CONTEXT_KEY_VALUE_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static CONTEXT_KEY_VALUE_TYPE: Schema = Schema {
+        name: "ContextKeyValueType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[],
+        },
     };
 
     pub(crate) static CREATE_ACCESS_KEY_REQUEST: Schema = Schema {
@@ -12409,6 +14095,103 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static EVAL_DECISION_DETAILS_TYPE: Schema = Schema {
+        name: "EvalDecisionDetailsType",
+        sensitive: false,
+        kind: Kind::Map {
+            key: &EVAL_DECISION_SOURCE_TYPE,
+            value: &POLICY_EVALUATION_DECISION_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_names: ("key", "value"),
+        },
+    };
+
+    pub(crate) static EVAL_DECISION_SOURCE_TYPE: Schema = Schema {
+        name: "EvalDecisionSourceType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(3),
+                max: Some(256),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static EVALUATION_RESULT: Schema = Schema {
+        name: "EvaluationResult",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "EvalActionName",
+                wire_name: "EvalActionName",
+                schema: &ACTION_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "EvalResourceName",
+                wire_name: "EvalResourceName",
+                schema: &RESOURCE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "EvalDecision",
+                wire_name: "EvalDecision",
+                schema: &POLICY_EVALUATION_DECISION_TYPE,
+                required: true,
+            },
+            Member {
+                name: "MatchedStatements",
+                wire_name: "MatchedStatements",
+                schema: &STATEMENT_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MissingContextValues",
+                wire_name: "MissingContextValues",
+                schema: &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "OrganizationsDecisionDetail",
+                wire_name: "OrganizationsDecisionDetail",
+                schema: &ORGANIZATIONS_DECISION_DETAIL,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundaryDecisionDetail",
+                wire_name: "PermissionsBoundaryDecisionDetail",
+                schema: &PERMISSIONS_BOUNDARY_DECISION_DETAIL,
+                required: false,
+            },
+            Member {
+                name: "EvalDecisionDetails",
+                wire_name: "EvalDecisionDetails",
+                schema: &EVAL_DECISION_DETAILS_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourceSpecificResults",
+                wire_name: "ResourceSpecificResults",
+                schema: &RESOURCE_SPECIFIC_RESULT_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static EVALUATION_RESULTS_LIST_TYPE: Schema = Schema {
+        name: "EvaluationResultsListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &EVALUATION_RESULT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static GET_ACCESS_KEY_LAST_USED_REQUEST: Schema = Schema {
         name: "GetAccessKeyLastUsedRequest",
         sensitive: false,
@@ -12439,6 +14222,74 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static GET_ACCOUNT_AUTHORIZATION_DETAILS_REQUEST: Schema = Schema {
+        name: "GetAccountAuthorizationDetailsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Filter",
+                wire_name: "Filter",
+                schema: &ENTITY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE: Schema = Schema {
+        name: "GetAccountAuthorizationDetailsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UserDetailList",
+                wire_name: "UserDetailList",
+                schema: &USER_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupDetailList",
+                wire_name: "GroupDetailList",
+                schema: &GROUP_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RoleDetailList",
+                wire_name: "RoleDetailList",
+                schema: &ROLE_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Policies",
+                wire_name: "Policies",
+                schema: &MANAGED_POLICY_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static GET_ACCOUNT_SUMMARY_RESPONSE: Schema = Schema {
         name: "GetAccountSummaryResponse",
         sensitive: false,
@@ -12448,6 +14299,47 @@ pub(crate) mod schema {
             schema: &SUMMARY_MAP_TYPE,
             required: false,
         }]),
+    };
+
+    pub(crate) static GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_REQUEST: Schema = Schema {
+        name: "GetContextKeysForCustomPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "PolicyInputList",
+            wire_name: "PolicyInputList",
+            schema: &SIMULATION_POLICY_LIST_TYPE,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE: Schema = Schema {
+        name: "GetContextKeysForPolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "ContextKeyNames",
+            wire_name: "ContextKeyNames",
+            schema: &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST: Schema = Schema {
+        name: "GetContextKeysForPrincipalPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicySourceArn",
+                wire_name: "PolicySourceArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyInputList",
+                wire_name: "PolicyInputList",
+                schema: &SIMULATION_POLICY_LIST_TYPE,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static GET_GROUP_POLICY_REQUEST: Schema = Schema {
@@ -12871,6 +14763,80 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static GROUP_DETAIL: Schema = Schema {
+        name: "GroupDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupName",
+                wire_name: "GroupName",
+                schema: &GROUP_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupId",
+                wire_name: "GroupId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupPolicyList",
+                wire_name: "GroupPolicyList",
+                schema: &POLICY_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AttachedManagedPolicies",
+                wire_name: "AttachedManagedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static INLINE_POLICY_IDENTIFIER_TYPE: Schema = Schema {
+        name: "InlinePolicyIdentifierType",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "AttachmentType",
+                wire_name: "AttachmentType",
+                schema: &ATTACHMENT_TYPE,
+                required: true,
+            },
+            Member {
+                name: "AttachmentName",
+                wire_name: "AttachmentName",
+                schema: &ATTACHMENT_NAME,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static INSTANCE_PROFILE: Schema = Schema {
         name: "InstanceProfile",
         sensitive: false,
@@ -12918,6 +14884,12 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static LINE_NUMBER: Schema = Schema {
+        name: "LineNumber",
+        sensitive: false,
+        kind: Kind::Integer(Range::ANY),
     };
 
     pub(crate) static LIST_ACCESS_KEYS_REQUEST: Schema = Schema {
@@ -14097,6 +16069,96 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static MANAGED_POLICY_DETAIL: Schema = Schema {
+        name: "ManagedPolicyDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyId",
+                wire_name: "PolicyId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &POLICY_PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "DefaultVersionId",
+                wire_name: "DefaultVersionId",
+                schema: &POLICY_VERSION_ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AttachmentCount",
+                wire_name: "AttachmentCount",
+                schema: &ATTACHMENT_COUNT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundaryUsageCount",
+                wire_name: "PermissionsBoundaryUsageCount",
+                schema: &ATTACHMENT_COUNT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsAttachable",
+                wire_name: "IsAttachable",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Description",
+                wire_name: "Description",
+                schema: &POLICY_DESCRIPTION_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UpdateDate",
+                wire_name: "UpdateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyVersionList",
+                wire_name: "PolicyVersionList",
+                schema: &POLICY_DOCUMENT_VERSION_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static MANAGED_POLICY_DETAIL_LIST_TYPE: Schema = Schema {
+        name: "ManagedPolicyDetailListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &MANAGED_POLICY_DETAIL,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY: Schema = Schema {
         name: "OpenIDConnectProviderListEntry",
         sensitive: false,
@@ -14132,6 +16194,42 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static ORDERED_ORGANIZATION_POLICY_TYPE: Schema = Schema {
+        name: "OrderedOrganizationPolicyType",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "ServiceControlPolicyInputList",
+            wire_name: "ServiceControlPolicyInputList",
+            schema: &SIMULATION_POLICY_LIST_TYPE,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static ORGANIZATION_POLICY_LIST_TYPE: Schema = Schema {
+        name: "OrganizationPolicyListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ORDERED_ORGANIZATION_POLICY_TYPE,
+            length: Range {
+                min: None,
+                max: Some(7),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static ORGANIZATIONS_DECISION_DETAIL: Schema = Schema {
+        name: "OrganizationsDecisionDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "AllowedByOrganizations",
+            wire_name: "AllowedByOrganizations",
+            schema: &BOOLEAN_TYPE,
+            required: false,
+        }]),
+    };
+
     pub(crate) static PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Schema = Schema {
         name: "PermissionsBoundaryAttachmentType",
         sensitive: false,
@@ -14140,6 +16238,17 @@ pub(crate) mod schema {
             pattern: None,
             values: &["PermissionsBoundaryPolicy"],
         },
+    };
+
+    pub(crate) static PERMISSIONS_BOUNDARY_DECISION_DETAIL: Schema = Schema {
+        name: "PermissionsBoundaryDecisionDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "AllowedByPermissionsBoundary",
+            wire_name: "AllowedByPermissionsBoundary",
+            schema: &BOOLEAN_TYPE,
+            required: false,
+        }]),
     };
 
     pub(crate) static POLICY: Schema = Schema {
@@ -14221,6 +16330,49 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static POLICY_DETAIL: Schema = Schema {
+        name: "PolicyDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyName",
+                wire_name: "PolicyName",
+                schema: &POLICY_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyDocument",
+                wire_name: "PolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_EVALUATION_DECISION_TYPE: Schema = Schema {
+        name: "PolicyEvaluationDecisionType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["allowed", "explicitDeny", "implicitDeny"],
+        },
+    };
+
+    pub(crate) static POLICY_EXCLUSIONS_LIST_TYPE: Schema = Schema {
+        name: "PolicyExclusionsListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_IDENTIFIER,
+            length: Range {
+                min: None,
+                max: Some(256),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static POLICY_GROUP: Schema = Schema {
         name: "PolicyGroup",
         sensitive: false,
@@ -14248,6 +16400,58 @@ pub(crate) mod schema {
             length: Range::ANY,
             flattened: false,
             wire_name: "member",
+        },
+    };
+
+    pub(crate) static POLICY_IDENTIFIER: Schema = Schema {
+        name: "PolicyIdentifier",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyType",
+                wire_name: "PolicyType",
+                schema: &POLICY_IDENTIFIER_POLICY_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyArn",
+                wire_name: "PolicyArn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "InlinePolicyIdentifier",
+                wire_name: "InlinePolicyIdentifier",
+                schema: &INLINE_POLICY_IDENTIFIER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POLICY_IDENTIFIER_POLICY_TYPE: Schema = Schema {
+        name: "PolicyIdentifierPolicyType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "inline",
+                "aws-managed",
+                "user-managed",
+                "permission-boundary",
+                "scp",
+                "rcp",
+            ],
+        },
+    };
+
+    pub(crate) static POLICY_IDENTIFIER_TYPE: Schema = Schema {
+        name: "PolicyIdentifierType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[],
         },
     };
 
@@ -14347,6 +16551,25 @@ pub(crate) mod schema {
                 name: "CreateDate",
                 wire_name: "CreateDate",
                 schema: &DATE_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static POSITION: Schema = Schema {
+        name: "Position",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Line",
+                wire_name: "Line",
+                schema: &LINE_NUMBER,
+                required: false,
+            },
+            Member {
+                name: "Column",
+                wire_name: "Column",
+                schema: &COLUMN_NUMBER,
                 required: false,
             },
         ]),
@@ -14548,6 +16771,97 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static RESOURCE_HANDLING_OPTION_TYPE: Schema = Schema {
+        name: "ResourceHandlingOptionType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(64),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static RESOURCE_NAME_LIST_TYPE: Schema = Schema {
+        name: "ResourceNameListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &RESOURCE_NAME_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static RESOURCE_NAME_TYPE: Schema = Schema {
+        name: "ResourceNameType",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(2048),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static RESOURCE_SPECIFIC_RESULT: Schema = Schema {
+        name: "ResourceSpecificResult",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "EvalResourceName",
+                wire_name: "EvalResourceName",
+                schema: &RESOURCE_NAME_TYPE,
+                required: true,
+            },
+            Member {
+                name: "EvalResourceDecision",
+                wire_name: "EvalResourceDecision",
+                schema: &POLICY_EVALUATION_DECISION_TYPE,
+                required: true,
+            },
+            Member {
+                name: "MatchedStatements",
+                wire_name: "MatchedStatements",
+                schema: &STATEMENT_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MissingContextValues",
+                wire_name: "MissingContextValues",
+                schema: &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "EvalDecisionDetails",
+                wire_name: "EvalDecisionDetails",
+                schema: &EVAL_DECISION_DETAILS_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundaryDecisionDetail",
+                wire_name: "PermissionsBoundaryDecisionDetail",
+                schema: &PERMISSIONS_BOUNDARY_DECISION_DETAIL,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static RESOURCE_SPECIFIC_RESULT_LIST_TYPE: Schema = Schema {
+        name: "ResourceSpecificResultListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &RESOURCE_SPECIFIC_RESULT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static ROLE: Schema = Schema {
         name: "Role",
         sensitive: false,
@@ -14627,6 +16941,85 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static ROLE_DETAIL: Schema = Schema {
+        name: "RoleDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RoleName",
+                wire_name: "RoleName",
+                schema: &ROLE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RoleId",
+                wire_name: "RoleId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AssumeRolePolicyDocument",
+                wire_name: "AssumeRolePolicyDocument",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "InstanceProfileList",
+                wire_name: "InstanceProfileList",
+                schema: &INSTANCE_PROFILE_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RolePolicyList",
+                wire_name: "RolePolicyList",
+                schema: &POLICY_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AttachedManagedPolicies",
+                wire_name: "AttachedManagedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundary",
+                wire_name: "PermissionsBoundary",
+                schema: &ATTACHED_PERMISSIONS_BOUNDARY,
+                required: false,
+            },
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RoleLastUsed",
+                wire_name: "RoleLastUsed",
+                schema: &ROLE_LAST_USED,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static ROLE_LAST_USED: Schema = Schema {
         name: "RoleLastUsed",
         sensitive: false,
@@ -14695,6 +17088,206 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static SIMULATE_CUSTOM_POLICY_REQUEST: Schema = Schema {
+        name: "SimulateCustomPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicyInputList",
+                wire_name: "PolicyInputList",
+                schema: &SIMULATION_POLICY_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PermissionsBoundaryPolicyInputList",
+                wire_name: "PermissionsBoundaryPolicyInputList",
+                schema: &SIMULATION_POLICY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "OrderedOrganizationPolicyInputList",
+                wire_name: "OrderedOrganizationPolicyInputList",
+                schema: &ORGANIZATION_POLICY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ActionNames",
+                wire_name: "ActionNames",
+                schema: &ACTION_NAME_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "ResourceArns",
+                wire_name: "ResourceArns",
+                schema: &RESOURCE_NAME_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourcePolicy",
+                wire_name: "ResourcePolicy",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourceOwner",
+                wire_name: "ResourceOwner",
+                schema: &RESOURCE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CallerArn",
+                wire_name: "CallerArn",
+                schema: &RESOURCE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ContextEntries",
+                wire_name: "ContextEntries",
+                schema: &CONTEXT_ENTRY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourceHandlingOption",
+                wire_name: "ResourceHandlingOption",
+                schema: &RESOURCE_HANDLING_OPTION_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static SIMULATE_POLICY_RESPONSE: Schema = Schema {
+        name: "SimulatePolicyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "EvaluationResults",
+                wire_name: "EvaluationResults",
+                schema: &EVALUATION_RESULTS_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "IsTruncated",
+                wire_name: "IsTruncated",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &RESPONSE_MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static SIMULATE_PRINCIPAL_POLICY_REQUEST: Schema = Schema {
+        name: "SimulatePrincipalPolicyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PolicySourceArn",
+                wire_name: "PolicySourceArn",
+                schema: &ARN_TYPE,
+                required: true,
+            },
+            Member {
+                name: "PolicyInputList",
+                wire_name: "PolicyInputList",
+                schema: &SIMULATION_POLICY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundaryPolicyInputList",
+                wire_name: "PermissionsBoundaryPolicyInputList",
+                schema: &SIMULATION_POLICY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PolicyExclusionList",
+                wire_name: "PolicyExclusionList",
+                schema: &POLICY_EXCLUSIONS_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ActionNames",
+                wire_name: "ActionNames",
+                schema: &ACTION_NAME_LIST_TYPE,
+                required: true,
+            },
+            Member {
+                name: "ResourceArns",
+                wire_name: "ResourceArns",
+                schema: &RESOURCE_NAME_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourcePolicy",
+                wire_name: "ResourcePolicy",
+                schema: &POLICY_DOCUMENT_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourceOwner",
+                wire_name: "ResourceOwner",
+                schema: &RESOURCE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CallerArn",
+                wire_name: "CallerArn",
+                schema: &RESOURCE_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ContextEntries",
+                wire_name: "ContextEntries",
+                schema: &CONTEXT_ENTRY_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ResourceHandlingOption",
+                wire_name: "ResourceHandlingOption",
+                schema: &RESOURCE_HANDLING_OPTION_TYPE,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Marker",
+                wire_name: "Marker",
+                schema: &MARKER_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static SIMULATION_POLICY_LIST_TYPE: Schema = Schema {
+        name: "SimulationPolicyListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_DOCUMENT_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static SOURCE_ROLE_TEMPLATE: Schema = Schema {
         name: "SourceRoleTemplate",
         sensitive: false,
@@ -14712,6 +17305,48 @@ pub(crate) mod schema {
                 required: true,
             },
         ]),
+    };
+
+    pub(crate) static STATEMENT: Schema = Schema {
+        name: "Statement",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "SourcePolicyId",
+                wire_name: "SourcePolicyId",
+                schema: &POLICY_IDENTIFIER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "SourcePolicyType",
+                wire_name: "SourcePolicyType",
+                schema: &POLICY_IDENTIFIER_TYPE,
+                required: false,
+            },
+            Member {
+                name: "StartPosition",
+                wire_name: "StartPosition",
+                schema: &POSITION,
+                required: false,
+            },
+            Member {
+                name: "EndPosition",
+                wire_name: "EndPosition",
+                schema: &POSITION,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static STATEMENT_LIST_TYPE: Schema = Schema {
+        name: "StatementListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &STATEMENT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static TAG: Schema = Schema {
@@ -15152,6 +17787,73 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static USER_DETAIL: Schema = Schema {
+        name: "UserDetail",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Path",
+                wire_name: "Path",
+                schema: &PATH_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UserName",
+                wire_name: "UserName",
+                schema: &USER_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UserId",
+                wire_name: "UserId",
+                schema: &ID_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "CreateDate",
+                wire_name: "CreateDate",
+                schema: &DATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "UserPolicyList",
+                wire_name: "UserPolicyList",
+                schema: &POLICY_DETAIL_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "GroupList",
+                wire_name: "GroupList",
+                schema: &GROUP_NAME_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "AttachedManagedPolicies",
+                wire_name: "AttachedManagedPolicies",
+                schema: &ATTACHED_POLICIES_LIST_TYPE,
+                required: false,
+            },
+            Member {
+                name: "PermissionsBoundary",
+                wire_name: "PermissionsBoundary",
+                schema: &ATTACHED_PERMISSIONS_BOUNDARY,
+                required: false,
+            },
+            Member {
+                name: "Tags",
+                wire_name: "Tags",
+                schema: &TAG_LIST_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
     static ACCESS_KEY_ID_TYPE_PATTERN: Pattern = Pattern::new("[\\w]+", "^(?:[0-9A-Za-z_]+)$");
 
     pub(crate) static ACCESS_KEY_ID_TYPE: Schema = Schema {
@@ -15299,6 +18001,17 @@ pub(crate) mod schema {
         kind: Kind::Timestamp,
     };
 
+    pub(crate) static ENTITY_LIST_TYPE: Schema = Schema {
+        name: "entityListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ENTITY_TYPE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     static EXISTING_USER_NAME_TYPE_PATTERN: Pattern =
         Pattern::new("[\\w+=,.@-]+", "^(?:[0-9A-Za-z_+=,.@-]+)$");
 
@@ -15315,11 +18028,33 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static GROUP_DETAIL_LIST_TYPE: Schema = Schema {
+        name: "groupDetailListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &GROUP_DETAIL,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static GROUP_LIST_TYPE: Schema = Schema {
         name: "groupListType",
         sensitive: false,
         kind: Kind::List {
             member: &GROUP,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static GROUP_NAME_LIST_TYPE: Schema = Schema {
+        name: "groupNameListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &GROUP_NAME_TYPE,
             length: Range::ANY,
             flattened: false,
             wire_name: "member",
@@ -15464,6 +18199,17 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static POLICY_DETAIL_LIST_TYPE: Schema = Schema {
+        name: "policyDetailListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &POLICY_DETAIL,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     static POLICY_DOCUMENT_TYPE_PATTERN: Pattern = Pattern::new(
         "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
         "^(?:[\\x{0009}\\x{000A}\\x{000D}\\x{0020}-\\x{00FF}]+)$",
@@ -15599,6 +18345,17 @@ pub(crate) mod schema {
             },
             pattern: Some(&ROLE_DESCRIPTION_TYPE_PATTERN),
             values: &[],
+        },
+    };
+
+    pub(crate) static ROLE_DETAIL_LIST_TYPE: Schema = Schema {
+        name: "roleDetailListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &ROLE_DETAIL,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
         },
     };
 
@@ -15806,6 +18563,17 @@ pub(crate) mod schema {
             },
             pattern: None,
             values: &[],
+        },
+    };
+
+    pub(crate) static USER_DETAIL_LIST_TYPE: Schema = Schema {
+        name: "userDetailListType",
+        sensitive: false,
+        kind: Kind::List {
+            member: &USER_DETAIL,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
         },
     };
 

@@ -157,7 +157,146 @@ files! {
 
 #[cfg(test)]
 mod tests {
+    use keystead_policy::{Caller, CallerKind, Context, Policies, Request, Rule, Source, decide};
+
     use super::*;
+
+    fn allows(name: &str, action: &str, context: &[(&'static str, &str)]) -> bool {
+        let identity = [Source {
+            label: name.to_owned(),
+            policy: Arc::clone(&ALL.get(name).unwrap().compiled),
+        }];
+        let mut given = Context::new();
+        for (key, value) in context {
+            given.set(*key, *value);
+        }
+        let account = "123456789012";
+        let resource = match action.split_once(':').unwrap().0 {
+            "acm-pca" => "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/1",
+            "secretsmanager" => "arn:aws:secretsmanager:us-east-1:123456789012:secret:s",
+            "kms" => "arn:aws:kms:us-east-1:123456789012:key/1",
+            _ => "*",
+        };
+        let request = Request {
+            action,
+            resource,
+            caller: Caller {
+                account,
+                arn: "arn:aws:iam::123456789012:user/Bob",
+                kind: CallerKind::User,
+            },
+            context: &given,
+        };
+        let policies = Policies {
+            identity: &identity,
+            boundary: None,
+            session: None,
+            resource: None,
+            resource_account: account,
+            rule: Rule::Usual,
+            grant: None,
+        };
+        decide(&request, &policies).is_allowed()
+    }
+
+    #[test]
+    fn they_allow_what_aws_documents_and_no_more() {
+        const TEMPLATE: &str = "acm-pca:TemplateArn";
+        let end_entity = "arn:aws:acm-pca:::template/EndEntityCertificate/V1";
+        let ca = "arn:aws:acm-pca:::template/SubordinateCACertificate_PathLen0/V1";
+        let (end_entity, ca) = ([(TEMPLATE, end_entity)], [(TEMPLATE, ca)]);
+        let via = [
+            ("kms:ViaService", "secretsmanager.us-east-1.amazonaws.com"),
+            (
+                "kms:EncryptionContext:SecretARN",
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:s",
+            ),
+        ];
+        for (name, action, context, expected) in [
+            (
+                "AWSPrivateCAUser",
+                "acm-pca:IssueCertificate",
+                &end_entity[..],
+                true,
+            ),
+            ("AWSPrivateCAUser", "acm-pca:IssueCertificate", &ca, false),
+            (
+                "AWSPrivateCAPrivilegedUser",
+                "acm-pca:IssueCertificate",
+                &ca,
+                true,
+            ),
+            (
+                "AWSPrivateCAPrivilegedUser",
+                "acm-pca:IssueCertificate",
+                &end_entity,
+                false,
+            ),
+            ("AWSPrivateCAAuditor", "acm-pca:GetCertificate", &[], true),
+            (
+                "AWSPrivateCAAuditor",
+                "acm-pca:IssueCertificate",
+                &[],
+                false,
+            ),
+            (
+                "SecretsManagerReadWrite",
+                "secretsmanager:PutSecretValue",
+                &[],
+                true,
+            ),
+            ("SecretsManagerReadWrite", "kms:Decrypt", &[], false),
+            (
+                "AWSSecretsManagerClientReadOnlyAccess",
+                "kms:Decrypt",
+                &[],
+                false,
+            ),
+            (
+                "AWSSecretsManagerClientReadOnlyAccess",
+                "kms:Decrypt",
+                &via,
+                true,
+            ),
+            (
+                "AWSKeyManagementServicePowerUser",
+                "kms:CreateKey",
+                &[],
+                true,
+            ),
+            (
+                "AWSKeyManagementServicePowerUser",
+                "kms:Decrypt",
+                &[],
+                false,
+            ),
+            (
+                "AWSCertificateManagerReadOnly",
+                "acm:ExportCertificate",
+                &[],
+                false,
+            ),
+            (
+                "AWSCertificateManagerFullAccess",
+                "acm:ExportCertificate",
+                &[],
+                true,
+            ),
+            ("ReadOnlyAccess", "secretsmanager:DescribeSecret", &[], true),
+            (
+                "ReadOnlyAccess",
+                "secretsmanager:GetSecretValue",
+                &[],
+                false,
+            ),
+            ("ReadOnlyAccess", "kms:Decrypt", &[], false),
+            ("PowerUserAccess", "kms:Decrypt", &[], true),
+            ("PowerUserAccess", "iam:CreateUser", &[], false),
+            ("AWSDenyAll", "iam:ListUsers", &[], false),
+        ] {
+            assert_eq!(allows(name, action, context), expected, "{name} {action}");
+        }
+    }
 
     #[test]
     fn every_file_is_a_policy_found_by_its_arn() {

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::aws::AwsPolicy;
 pub(crate) use self::entities::list_entities_for_policy;
+pub(in crate::iam) use self::policies::candidates;
 pub(crate) use self::policies::{
     create_policy, delete_policy, get_policy, list_policies, list_policy_tags, tag_policy,
     untag_policy,
@@ -173,7 +174,8 @@ impl Managed {
         }
     }
 
-    /// As answers show it. Tags and description are left out of listings.
+    /// As answers show it. Listings leave out tags and description; other answers show tags even where there
+    /// are none.
     pub(crate) async fn shown(&self, ctx: &Ctx, detail: Detail) -> Result<wire::Policy> {
         let (id, description, number, created, updated, tags) = match self {
             Self::Aws(policy) => (
@@ -212,7 +214,7 @@ impl Managed {
             description: description.filter(|_| full).cloned(),
             create_date: Some(created),
             update_date: Some(updated),
-            tags: shown::tags(tags).filter(|_| full),
+            tags: full.then(|| shown::tag_list(tags)),
             arn: Some(arn),
         })
     }

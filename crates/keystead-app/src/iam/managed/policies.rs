@@ -44,9 +44,14 @@ pub(crate) async fn create_policy(
     })
     .await?;
     let arn = shown::arn(ctx, "policy", &policy.path, &policy.name);
-    Ok(wire::CreatePolicyResponse {
-        policy: Some(load(ctx, &arn).await?.shown(ctx, Detail::Full).await?),
-    })
+    let made = load(ctx, &arn).await?.shown(ctx, Detail::Full).await?;
+    // This answer alone lacks the description, and tags where there are none.
+    let made = wire::Policy {
+        description: None,
+        tags: made.tags.filter(|tags| !tags.is_empty()),
+        ..made
+    };
+    Ok(wire::CreatePolicyResponse { policy: Some(made) })
 }
 
 /// `iam:GetPolicy`.
