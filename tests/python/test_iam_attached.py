@@ -176,3 +176,16 @@ def test_a_service_linked_role_is_the_services(iam, name):
     refused("UnmodifiableEntity", iam.detach_role_policy, RoleName=name, PolicyArn=arn)
     refused("UnmodifiableEntity", iam.put_role_policy, RoleName=name, PolicyName="p", PolicyDocument=document())
     refused("UnmodifiableEntity", iam.delete_role_policy, RoleName=name, PolicyName="p")
+
+
+def test_a_policy_is_the_same_one_in_every_partition(iam, server, name):
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=document())["Policy"]["Arn"]
+    china = server.client("iam", region="cn-north-1")
+    there = china.get_policy(PolicyArn=arn)["Policy"]["Arn"]
+    assert there == arn.replace("arn:aws:", "arn:aws-cn:")
+    iam.create_user(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    china.attach_user_policy(UserName=name, PolicyArn=there)
+    assert len(iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]) == 1
+    china.detach_user_policy(UserName=name, PolicyArn=there)
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0

@@ -27,7 +27,11 @@ async fn attach<I: Identity>(
         may(&found.value)?;
         let policy = managed::usable(ctx, arn).await?;
         let entity = found.value.entity_mut();
-        if entity.attached.iter().any(|attached| attached == arn) {
+        if entity
+            .attached
+            .iter()
+            .any(|attached| managed::same(attached, arn))
+        {
             return Ok(());
         }
         most::<I>().admits_one_more(entity.attached.len())?;
@@ -54,7 +58,9 @@ async fn detach<I: Identity>(
         may(identity)?;
         let entity = identity.entity_mut();
         let before = entity.attached.len();
-        entity.attached.retain(|attached| attached != arn);
+        entity
+            .attached
+            .retain(|attached| !managed::same(attached, arn));
         if entity.attached.len() == before {
             return Err(Error::new(
                 ErrorKind::NotFound,

@@ -5,7 +5,7 @@ use keystead_core::iam::Kind;
 use keystead_store::Collection;
 use keystead_wire::iam as wire;
 
-use super::{load, uses_prefix};
+use super::{load, same, uses_prefix};
 use crate::Ctx;
 use crate::iam::list::{CHUNK, Listing, chunk};
 use crate::iam::record::{ATTACHMENTS, BOUNDARIES, Entity, Group, Identity, Role, User, find};
@@ -42,8 +42,8 @@ pub(crate) async fn list_entities_for_policy(
         let entity = entity.filter(|entity| entity.path.starts_with(path));
         // Whoever has it attached was listed already.
         let again = |entity: &Entity| {
-            let attached = entity.attached.iter().any(|attached| attached == arn);
-            one.boundary && usage.is_none() && attached
+            let mut attached = entity.attached.iter();
+            one.boundary && usage.is_none() && attached.any(|attached| same(attached, arn))
         };
         Ok(entity
             .filter(|entity| !again(entity))

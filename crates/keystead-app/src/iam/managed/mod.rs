@@ -302,6 +302,12 @@ fn uses_prefix(ctx: &Ctx, arn: &str) -> Option<String> {
     Some(format!("{}/{}/", ctx.account(), policy_key(arn)?))
 }
 
+/// Whether two ARNs name the same policy: the partition is that of the region in which it was named.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let behind_partition = |arn| str::splitn(arn, 3, ':').nth(2);
+    one == other || behind_partition(one) == behind_partition(other)
+}
+
 /// A stored document, compiled again; it was checked before it was stored.
 pub(crate) fn compile(label: &str, document: &str) -> Result<Policy> {
     Policy::parse(document, Kind::Identity)
@@ -356,6 +362,12 @@ mod tests {
         assert_eq!((named.account, named.name()), ("123456789012", "Name"));
         assert!(named.is("/a/b/", "Name"));
         assert!(!named.is("/a/", "Name") && !named.is("/a/b/", "name"));
+        let elsewhere = "arn:aws:iam::123456789012:policy/a/b/Name";
+        assert!(same(
+            elsewhere,
+            "arn:aws-cn:iam::123456789012:policy/a/b/Name"
+        ));
+        assert!(!same(elsewhere, "arn:aws:iam::123456789012:policy/a/Name"));
         for other in [
             "arn:aws:iam::123456789012:role/Name",
             "arn:aws:iam:eu-west-1:123456789012:policy/Name",
