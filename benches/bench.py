@@ -8,10 +8,14 @@ taken within the round. The limits:
 - `bare answer`: GET /health of the same server, so the same HTTP stack without authentication or store
 - `fdatasync`: 4 KiB appended and synced, one after the other, on the same file system
 
+IssueCertificate answers when the certificate is intended and durable; it is signed and stored right after, and
+at most 64 are on the way, so that what a run of seconds answers it also stores.
+
 wrk drives 8 connections with requests that botocore signed; a signature is good for five minutes.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -29,6 +33,7 @@ from server import BINARY, Server  # noqa: E402
 from signing import Request, sign, unsigned  # noqa: E402
 
 CONNECTIONS = 8
+POLICIES = 1000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -123,8 +128,29 @@ class Bench:
     def identity(self):
         return wrk(self.server, self.signed("sts", "GetCallerIdentity", {}), self.seconds, self.folder)
 
+    def allowed(self, client):
+        """The same small call by a user whom a policy allows it."""
+        request = unsigned("sts", "GetAccessKeyInfo", parameters={"AccessKeyId": client["AccessKeyId"]})
+        keys = client["AccessKeyId"], client["SecretAccessKey"]
+        return wrk(self.server, sign(request, "sts", self.server.host, *keys), self.seconds, self.folder)
+
     def bare(self):
         return wrk(self.server, Request("GET", "/health", {}, None), self.seconds, self.folder)
+
+
+def user(server, policies):
+    """A user with one policy, in an account that has so many."""
+    iam = server.client("iam")
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:Get*", "Resource": "*"}]}
+    )
+    arns = [
+        iam.create_policy(PolicyName=f"bench-{number}", PolicyDocument=document)["Policy"]["Arn"]
+        for number in range(policies)
+    ]
+    iam.create_user(UserName="bench")
+    iam.attach_user_policy(UserName="bench", PolicyArn=arns[-1])
+    return iam.create_access_key(UserName="bench")["AccessKey"]
 
 
 def row(name, measured, limit, ratio):
@@ -132,9 +158,10 @@ def row(name, measured, limit, ratio):
     print(f"{name:22}{measured.rate:>10,.0f}{p50:>9}{p99:>9}{measured.cores:>8.2f}  {limit}: {ratio:.2f}", flush=True)
 
 
-def rounds(bench, count):
-    """Interleaved figures, and the medians of their ratios."""
-    ratios = {"identity": [], "issue": []}
+def rounds(bench, crowded, count):
+    """Interleaved figures, and the medians of their ratios. `crowded` is a server with many policies."""
+    ratios = {"identity": [], "issue": [], "one": [], "many": []}
+    one, many = user(bench.server, 1), user(crowded.server, POLICIES)
     rates = []
     print(f"{'':22}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'cores':>8}  ratio to its limit of the same round")
     for number in range(1, count + 1):
@@ -145,15 +172,21 @@ def rounds(bench, count):
         identity = bench.identity()
         ratios["identity"].append(identity.rate / bare.rate)
         row("GetCallerIdentity", identity, "of the bare answer", ratios["identity"][-1])
+        alone, among = bench.allowed(one), crowded.allowed(many)
+        for name, measured, key in (("allowed, 1 policy", alone, "one"), (f"allowed, {POLICIES:,}", among, "many")):
+            ratios[key].append(measured.rate / bare.rate)
+            row(name, measured, "of the bare answer", ratios[key][-1])
         issue = bench.issue()
         ratios["issue"].append(issue.rate / (sign_rate * max(issue.cores, 0.01)))
         rates.append(issue.rate)
         row("IssueCertificate", issue, "of signatures on its cores", ratios["issue"][-1])
-        failed = bare.failed + identity.failed + issue.failed
+        failed = bare.failed + identity.failed + issue.failed + alone.failed + among.failed
         if failed:
             sys.exit(f"{failed} requests failed: these figures mean nothing")
     print("-- medians of the rounds")
     print(f"GetCallerIdentity / bare answer: {statistics.median(ratios['identity']):.2f} (aim: 0.50)")
+    few, lots = statistics.median(ratios["one"]), statistics.median(ratios["many"])
+    print(f"authenticated and allowed / bare answer: {few:.2f} with one policy (aim: 0.33), {lots:.2f} with {POLICIES:,}")
     print(f"IssueCertificate / P-256 signatures on the cores it got: {statistics.median(ratios['issue']):.2f} (aim: 0.50)")
     print(f"IssueCertificate a second, stored and durable: {statistics.median(rates):,.0f} (mark: 8,730)", flush=True)
 
@@ -197,7 +230,11 @@ def main():
             empty = statistics.median(start_times(server))
             print(f"start, empty: {empty * 1000:.0f} ms; idle memory: {resident_mib(server.process.pid):.1f} MiB (limit: 30)")
             bench = Bench(server, folder, chosen.seconds)
-            rounds(bench, chosen.rounds)
+            crowded = Server(folder / "crowded").start()
+            try:
+                rounds(bench, Bench(crowded, folder, chosen.seconds), chosen.rounds)
+            finally:
+                crowded.kill()
             print(f"memory after that load: {resident_mib(server.process.pid):.1f} MiB")
             if stored:
                 count = fill(bench, stored)
