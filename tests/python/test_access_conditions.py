@@ -206,3 +206,18 @@ def test_the_journal_explains_a_refusal(own_server):
     caller.may(statement("Allow", "*"), {"Sid": "Never", **statement("Deny", "acm:ListCertificates")})
     denied(caller.call("acm", "ListCertificates", {}), "with an explicit deny in an identity-based policy")
     assert f"statement Never of an identity-based policy inline policy p of user/{caller.name}" in explain()
+
+
+def test_the_refused_carry_the_explanation_to_who_may_read_it(server, caller):
+    caller.may(statement("Allow", "acm:*"))
+    acm_pca = server.client("acm-pca", **caller.key)
+    with pytest.raises(acm_pca.exceptions.ClientError) as refused:
+        acm_pca.list_certificate_authorities()
+    message = refused.value.response["ResponseMetadata"]["HTTPHeaders"]["x-keystead-authorization-message"]
+    assert "acm-pca" not in message
+    decode = {"EncodedMessage": message}
+    denied(caller.call("sts", "DecodeAuthorizationMessage", decode))
+    told = json.loads(server.client("sts").decode_authorization_message(**decode)["DecodedMessage"])
+    assert told["action"] == "acm-pca:ListCertificateAuthorities" and told["resource"] == "*"
+    assert told["reason"] == "because no identity-based policy allows the acm-pca:ListCertificateAuthorities action"
+    assert told["wouldAllow"]

@@ -111,7 +111,19 @@ fn answer(ctx: &Ctx, operation: &'static OperationDef, error: &Error) -> ErrorAn
             "a call failed inside the server"
         );
     }
-    fault::answer(operation, error)
+    ErrorAnswer {
+        sealed_explanation: sealed_explanation(ctx, error),
+        ..fault::answer(operation, error)
+    }
+}
+
+/// Why policies refused the call, for an administrator of the caller's account.
+fn sealed_explanation(ctx: &Ctx, error: &Error) -> Option<String> {
+    let denied = error.kind == ErrorKind::AccessDenied && ctx.principal.is_proven();
+    let denial = ctx.access.denial().filter(|_| denied)?;
+    let explanation = serde_json::to_value(&denial).ok()?;
+    // A refusal without it is as good a refusal.
+    sts::message::encode_authorization_message(&ctx.app, ctx.account(), &explanation).ok()?
 }
 
 type Handler =

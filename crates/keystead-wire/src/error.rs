@@ -11,6 +11,9 @@ pub struct ErrorAnswer {
     pub status: u16,
     /// What the user reads; never a secret.
     pub message: String,
+    /// Why a call was refused, sealed: for the user to carry to an administrator, who may read it
+    /// (`sts:DecodeAuthorizationMessage`). A header of printable characters, beside what AWS answers.
+    pub sealed_explanation: Option<String>,
 }
 
 impl ErrorAnswer {
@@ -20,6 +23,7 @@ impl ErrorAnswer {
             code,
             status,
             message: message.into(),
+            sealed_explanation: None,
         }
     }
 

@@ -22,6 +22,9 @@ const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const OLD_TARGET: HeaderName = HeaderName::from_static("x-amzn-target");
 /// The header that tells the Smithy protocols apart.
 const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
+/// Where a refusal's sealed explanation is ([`ErrorAnswer::sealed_explanation`]).
+const AUTHORIZATION_MESSAGE: HeaderName =
+    HeaderName::from_static("x-keystead-authorization-message");
 /// The header that carries the request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -289,7 +292,14 @@ impl Dialect {
         };
         let status = StatusCode::from_u16(error.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.respond(status, body, request_id)
+        let mut response = self.respond(status, body, request_id);
+        let explanation = error.sealed_explanation.as_deref();
+        if let Some(Ok(explanation)) = explanation.map(HeaderValue::from_str) {
+            response
+                .headers_mut()
+                .insert(AUTHORIZATION_MESSAGE, explanation);
+        }
+        response
     }
 
     fn declared(&self, code: &str) -> Option<&'static ErrorDef> {

@@ -3,7 +3,7 @@
 //! Sources: IAM user guide, "AWS global condition context keys"; the services' keys are in `models/access.toml`.
 //! A key that Keystead cannot know is absent, as on AWS where a service does not provide it.
 
-use keystead_policy::Context;
+use keystead_policy::{Context, Policies};
 use keystead_wire::schema::{Kind, OperationDef, Schema};
 use keystead_wire::value::Value;
 
@@ -50,6 +50,15 @@ const TAG_MEMBERS: [&str; 1] = ["Tags"];
 
 /// Members that hold keys of tags, over all services.
 const TAG_KEY_MEMBERS: [&str; 2] = ["TagKeys", "TagKeyList"];
+
+/// Whether any of these policies looks at any key: most look at none, and a call need not tell what nobody asks.
+pub(super) fn is_asked_for(policies: &Policies<'_>) -> bool {
+    let session = policies.session.unwrap_or_default();
+    let all = policies.identity.iter().chain(session);
+    all.chain(policies.boundary)
+        .chain(policies.resource)
+        .any(|source| source.policy.context_keys().next().is_some())
+}
 
 /// Every key that is known of the call and the resource.
 pub(super) fn of(ctx: &Ctx, said: &Said, resource: &Resource<'_>, via: Option<&str>) -> Context {

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use keystead_core::tags::Tags;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_policy::{
-    Caller, CallerKind, Cause, Decision, Explanation, Kind, Policies, Policy, Request, Rule,
-    Source, decide, explain,
+    Caller, CallerKind, Cause, Context, Decision, Explanation, Kind, Policies, Policy, Request,
+    Rule, Source, decide, explain,
 };
 use keystead_wire::schema::OperationDef;
 use keystead_wire::value::Value;
@@ -261,13 +261,6 @@ impl Ctx {
             Some((text, kind)) => Some(own_policy(text, kind, resource.arn)?),
             None => None,
         };
-        let context = context::of(self, &access.said, resource, via);
-        let request = Request {
-            action,
-            resource: resource.arn,
-            caller: caller(principal),
-            context: &context,
-        };
         let none = Effective::default();
         let effective = access.effective.as_deref().unwrap_or(&none);
         let policies = Policies {
@@ -278,6 +271,16 @@ impl Ctx {
             resource_account: resource.account,
             rule: resource.rule,
             grant: None,
+        };
+        let context = match context::is_asked_for(&policies) {
+            true => context::of(self, &access.said, resource, via),
+            false => Context::new(),
+        };
+        let request = Request {
+            action,
+            resource: resource.arn,
+            caller: caller(principal),
+            context: &context,
         };
         let Decision::Deny(reason) = decide(&request, &policies) else {
             return Ok(Allowed(()));

@@ -13,13 +13,6 @@ use crate::{App, Ctx};
 
 /// Why something was refused, for the caller to carry to who may read it ([`decode_authorization_message`]): an
 /// administrator of `account`. Answers no message where it would be too long to be brought back.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "no operation that is served yet answers an encoded message"
-    )
-)]
 pub(crate) fn encode_authorization_message(
     app: &App,
     account: &AccountId,
