@@ -49,6 +49,11 @@ def iam(server):
     return server.client("iam")
 
 
+@pytest.fixture(scope="session")
+def rolesanywhere(server):
+    return server.client("rolesanywhere")
+
+
 @pytest.fixture
 def name():
     """A name that nobody else has: tests share the server."""

@@ -14,7 +14,14 @@ import botocore.credentials
 from server import CBOR, REGION, session, speak
 
 SAMPLES = json.loads((pathlib.Path(__file__).parent / "operations.json").read_text())
-PROTOCOLS = {"acm-pca": ["json", CBOR], "acm": ["json"], "sts": ["query"], "iam": ["query"], "keystead": ["json"]}
+PROTOCOLS = {
+    "acm-pca": ["json", CBOR],
+    "acm": ["json"],
+    "sts": ["query"],
+    "iam": ["query"],
+    "rolesanywhere": ["rest-json"],
+    "keystead": ["json"],
+}
 
 
 @functools.cache
@@ -72,7 +79,9 @@ def unsigned(service, operation, protocol=None, parameters=None):
     if isinstance(body, dict):
         body = urllib.parse.urlencode(body)
     body = body.encode() if isinstance(body, str) else body
-    return Request(serialized["method"], serialized["url_path"], serialized["headers"], body)
+    query = urllib.parse.urlencode(serialized["query_string"], doseq=True, quote_via=urllib.parse.quote)
+    path = serialized["url_path"] + ("?" + query if query else "")
+    return Request(serialized["method"], path, serialized["headers"], body)
 
 
 def sign(request, service, host, key_id, secret, at=None, token=None):

@@ -23,14 +23,19 @@ every_operation = pytest.mark.parametrize(("service", "operation", "protocol"), 
 def expect(answer, service, codes):
     """The answer must be this refusal, in the protocol of the request. Its text is returned."""
     status, headers, body = answer
-    query = PROTOCOLS[service] == ["query"]
+    query, rest = (PROTOCOLS[service] == [protocol] for protocol in ("query", "rest-json"))
     code, expected = codes[query]
+    if rest:
+        # The codes of awsJson, as 403 (Roles Anywhere API reference, "Common Errors").
+        expected = 403
     assert status == expected, body
     text = body.decode("utf-8", "replace")
     if query:
         assert headers["Content-Type"].startswith("text/xml") and f"<Code>{code}</Code>" in text
     elif headers["Content-Type"] == "application/cbor":
         assert headers["smithy-protocol"] == "rpc-v2-cbor" and code in text
+    elif rest:
+        assert headers["x-amzn-errortype"] == code and list(json.loads(text)) == ["message"], text
     else:
         assert json.loads(text)["__type"].endswith(code), text
     return text

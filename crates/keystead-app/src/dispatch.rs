@@ -11,11 +11,12 @@ use keystead_wire::schema::OperationDef;
 use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
 use keystead_wire::{
-    acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire, sts as sts_wire,
+    acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire,
+    rolesanywhere as ra_wire, sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
-use crate::{Access, Ctx, accounts, acm, fault, iam, nodes, pca, sts};
+use crate::{Access, Ctx, accounts, acm, fault, iam, nodes, pca, rolesanywhere, sts};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -268,6 +269,36 @@ table! {
         iam_wire::GetContextKeysForPrincipalPolicy => iam::get_context_keys_for_principal_policy,
         iam_wire::SimulateCustomPolicy => iam::simulate_custom_policy,
         iam_wire::SimulatePrincipalPolicy => iam::simulate_principal_policy,
+    }
+    "rolesanywhere": {
+        ra_wire::CreateTrustAnchor => rolesanywhere::create_trust_anchor,
+        ra_wire::GetTrustAnchor => rolesanywhere::get::<rolesanywhere::TrustAnchor>,
+        ra_wire::ListTrustAnchors => rolesanywhere::list_trust_anchors,
+        ra_wire::UpdateTrustAnchor => rolesanywhere::update_trust_anchor,
+        ra_wire::EnableTrustAnchor => rolesanywhere::enable::<rolesanywhere::TrustAnchor>,
+        ra_wire::DisableTrustAnchor => rolesanywhere::disable::<rolesanywhere::TrustAnchor>,
+        ra_wire::DeleteTrustAnchor => rolesanywhere::delete::<rolesanywhere::TrustAnchor>,
+        ra_wire::CreateProfile => rolesanywhere::create_profile,
+        ra_wire::GetProfile => rolesanywhere::get::<rolesanywhere::Profile>,
+        ra_wire::ListProfiles => rolesanywhere::list_profiles,
+        ra_wire::UpdateProfile => rolesanywhere::update_profile,
+        ra_wire::EnableProfile => rolesanywhere::enable::<rolesanywhere::Profile>,
+        ra_wire::DisableProfile => rolesanywhere::disable::<rolesanywhere::Profile>,
+        ra_wire::DeleteProfile => rolesanywhere::delete::<rolesanywhere::Profile>,
+        ra_wire::ImportCrl => rolesanywhere::import_crl,
+        ra_wire::GetCrl => rolesanywhere::get::<rolesanywhere::Crl>,
+        ra_wire::ListCrls => rolesanywhere::list_crls,
+        ra_wire::UpdateCrl => rolesanywhere::update_crl,
+        ra_wire::EnableCrl => rolesanywhere::enable::<rolesanywhere::Crl>,
+        ra_wire::DisableCrl => rolesanywhere::disable::<rolesanywhere::Crl>,
+        ra_wire::DeleteCrl => rolesanywhere::delete_crl,
+        ra_wire::PutAttributeMapping => rolesanywhere::put_attribute_mapping,
+        ra_wire::DeleteAttributeMapping => rolesanywhere::delete_attribute_mapping,
+        ra_wire::GetSubject => rolesanywhere::get::<rolesanywhere::Subject>,
+        ra_wire::ListSubjects => rolesanywhere::list_subjects,
+        ra_wire::TagResource => rolesanywhere::tag_resource,
+        ra_wire::UntagResource => rolesanywhere::untag_resource,
+        ra_wire::ListTagsForResource => rolesanywhere::list_tags_for_resource,
     }
     "keystead": {
         nodes_wire::CreateAccount => accounts::create_account,

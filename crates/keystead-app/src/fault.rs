@@ -37,6 +37,7 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
     let service = match service {
         "iam" => return iam(kind),
         "sts" => return sts(kind),
+        "rolesanywhere" => return roles_anywhere(kind),
         "acm-pca" => Service::Pca,
         "acm" => Service::Acm,
         _ => Service::Keystead,
@@ -157,6 +158,41 @@ fn sts(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::ResourceInUse
         | ErrorKind::TooManyTags
         | ErrorKind::Validation => ("ValidationError", 400),
+    }
+}
+
+/// Roles Anywhere's codes: its model has five, and its answers have the status of each.
+fn roles_anywhere(kind: ErrorKind) -> (&'static str, u16) {
+    match kind {
+        ErrorKind::AccessDenied | ErrorKind::ExpiredToken => ("AccessDeniedException", 403),
+        ErrorKind::NotFound => ("ResourceNotFoundException", 404),
+        ErrorKind::TooManyTags => ("TooManyTagsException", 400),
+        ErrorKind::Internal | ErrorKind::RequestFailed => ("InternalFailure", 500),
+        ErrorKind::ConcurrentModification
+        | ErrorKind::IdentityProviderUnreachable
+        | ErrorKind::RequestInProgress
+        | ErrorKind::Unavailable => ("ServiceUnavailableException", 503),
+        ErrorKind::AlreadyExists
+        | ErrorKind::CertificateMismatch
+        | ErrorKind::Conflict
+        | ErrorKind::InvalidArgs
+        | ErrorKind::InvalidArn
+        | ErrorKind::InvalidDomainValidationOptions
+        | ErrorKind::InvalidIdentityToken
+        | ErrorKind::InvalidMessage
+        | ErrorKind::InvalidNextToken
+        | ErrorKind::InvalidParameter
+        | ErrorKind::InvalidPolicy
+        | ErrorKind::InvalidRequest
+        | ErrorKind::InvalidState
+        | ErrorKind::InvalidTag
+        | ErrorKind::LimitExceeded
+        | ErrorKind::MalformedCertificate
+        | ErrorKind::MalformedCsr
+        | ErrorKind::NotAttachable
+        | ErrorKind::RequestAlreadyProcessed
+        | ErrorKind::ResourceInUse
+        | ErrorKind::Validation => (VALIDATION, 400),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod error;
 pub mod iam;
 pub mod lint;
 pub mod pca;
+pub mod rolesanywhere;
 pub mod tags;
 mod uuid;
 pub mod x509;

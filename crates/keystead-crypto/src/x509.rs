@@ -10,6 +10,7 @@
 mod algorithm;
 mod certificate;
 mod chain;
+mod crl;
 mod csr;
 mod encode;
 mod extension;
@@ -20,6 +21,7 @@ mod public_key;
 
 pub use certificate::Certificate;
 pub use chain::{order_chain, verify_chain};
+pub use crl::Crl;
 pub use csr::Csr;
 pub use encode::{assemble, encode_csr_info, encode_tbs};
 pub use name::{encode_name, parse_name};

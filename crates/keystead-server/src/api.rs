@@ -333,13 +333,14 @@ fn style(dialect: &Dialect) -> ErrorStyle {
     match dialect.protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => ErrorStyle::Json,
         Protocol::Query => ErrorStyle::Query,
+        Protocol::RestJson => ErrorStyle::Rest,
     }
 }
 
 /// The same refusal has two names.
 fn named(style: ErrorStyle, json: &'static str, query: &'static str) -> &'static str {
     match style {
-        ErrorStyle::Json => json,
+        ErrorStyle::Json | ErrorStyle::Rest => json,
         ErrorStyle::Query => query,
     }
 }

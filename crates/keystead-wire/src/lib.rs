@@ -23,6 +23,7 @@ mod generated;
 pub mod json;
 pub mod protocol;
 pub mod query;
+pub mod rest_json;
 mod scalar;
 pub mod schema;
 pub mod shape;
@@ -31,7 +32,9 @@ pub mod validate;
 pub mod value;
 
 pub use error::ErrorAnswer;
-pub use generated::{acm, acm_pca, iam, keystead, kms, secretsmanager, services, sts};
+pub use generated::{
+    acm, acm_pca, iam, keystead, kms, rolesanywhere, secretsmanager, services, sts,
+};
 pub use protocol::{Call, Dialect, Refusal, identify};
 pub use shape::{FromValue, IntoValue, Operation, Shape, ShapeError};
 pub use value::{Blob, Sensitive, Value};

@@ -1,7 +1,8 @@
 //! From an HTTP request to an operation of a service, and back to an HTTP response.
 //!
 //! The protocol is told by what only it has: the header `smithy-protocol`, the header
-//! `X-Amz-Target`, or the form parameter `Action`. Only what the model says of the service decides
+//! `X-Amz-Target`, or the form parameter `Action`; REST has a service of its own in the scope of the
+//! signature, or a path of its own. Only what the model says of the service decides
 //! whether it speaks that protocol. A request that names nothing that is served is refused as AWS
 //! would, in the protocol that it was made in.
 
@@ -14,7 +15,7 @@ use crate::error::ErrorAnswer;
 use crate::query::Form;
 use crate::schema::{ErrorDef, OperationDef, Protocol, ServiceDef};
 use crate::value::Value;
-use crate::{cbor, json, query, services, validate};
+use crate::{cbor, json, query, rest_json, services, validate};
 
 /// The header that tells awsJson requests apart.
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -27,9 +28,12 @@ const AUTHORIZATION_MESSAGE: HeaderName =
     HeaderName::from_static("x-keystead-authorization-message");
 /// The header that carries the request's id back.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+/// The header that carries the code of a REST error.
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 const JSON_1_0: &str = "application/x-amz-json-1.0";
 const JSON_1_1: &str = "application/x-amz-json-1.1";
+const JSON: &str = "application/json";
 const CBOR: &str = "application/cbor";
 const FORM: &str = "application/x-www-form-urlencoded";
 const XML: &str = "text/xml";
@@ -79,15 +83,44 @@ pub fn json_headers(service: &ServiceDef, operation: &str) -> HeaderMap {
 }
 
 /// Finds out what a request asks for. `scope` is the service in the scope of its SigV4 credential,
-/// where it has one; it tells query services apart that know the same action.
+/// where it has one; it tells query services apart that know the same action, and REST from query.
 pub fn identify(parts: &Parts, body: &[u8], scope: Option<&str>) -> Result<Call, Refusal> {
     if let Some(protocol) = parts.headers.get(SMITHY_PROTOCOL) {
         return identify_cbor(parts, protocol);
     }
-    match parts.headers.get(TARGET) {
-        Some(target) => identify_json(parts, target),
-        None => identify_query(parts, body, scope),
+    if let Some(target) = parts.headers.get(TARGET) {
+        return identify_json(parts, target);
     }
+    identify_rest(parts, scope).unwrap_or_else(|| identify_query(parts, body, scope))
+}
+
+/// `None` where the request is of no REST service: its scope names none, or it has no scope and a path of none.
+fn identify_rest(parts: &Parts, scope: Option<&str>) -> Option<Result<Call, Refusal>> {
+    let named = services().iter().copied().filter(|known| {
+        known.protocols.contains(&Protocol::RestJson)
+            && scope.is_none_or(|scope| known.signing_name == scope)
+    });
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let operation = rest_json::find(named.clone(), method, path);
+    let service = match (operation, scope) {
+        (Some(operation), _) => operation.service,
+        (None, Some(_)) => named.clone().next()?,
+        (None, None) => return None,
+    };
+    let dialect = Dialect {
+        protocol: Protocol::RestJson,
+        service: Some(service),
+    };
+    let call = operation.map(|operation| Call { dialect, operation });
+    Some(call.ok_or_else(|| {
+        dialect.refuse(ErrorAnswer::unknown_operation(
+            404,
+            format!(
+                "{} has no operation {method} {path} that is served; {COVERAGE}",
+                service.service_id
+            ),
+        ))
+    }))
 }
 
 fn identify_cbor(parts: &Parts, protocol: &HeaderValue) -> Result<Call, Refusal> {
@@ -233,6 +266,7 @@ impl Protocol {
             Self::AwsJson11 => JSON_1_1,
             Self::RpcV2Cbor => CBOR,
             Self::Query => XML,
+            Self::RestJson => JSON,
         }
     }
 }
@@ -280,6 +314,9 @@ impl Dialect {
                 let namespace = self.service.map_or("smithy.framework", |s| s.namespace);
                 cbor::encode_error(error, namespace, message_member(error.code, declared))
             }
+            Protocol::RestJson => {
+                json::encode_message(&error.message, message_member(error.code, declared))
+            }
             Protocol::Query => {
                 let namespace = self.service.and_then(|service| service.xml_namespace);
                 let code = declared.map_or(error.code, |declared| declared.code);
@@ -298,6 +335,10 @@ impl Dialect {
             response
                 .headers_mut()
                 .insert(AUTHORIZATION_MESSAGE, explanation);
+        }
+        if self.protocol == Protocol::RestJson {
+            let code = HeaderValue::from_static(error.code);
+            response.headers_mut().insert(ERROR_TYPE, code);
         }
         response
     }
@@ -347,6 +388,12 @@ impl Call {
             Protocol::AwsJson10 | Protocol::AwsJson11 => json::decode(body, schema),
             Protocol::RpcV2Cbor => cbor::decode(body, schema),
             Protocol::Query => query::decode(&form(parts, body)?, schema),
+            Protocol::RestJson => match self.operation.http {
+                Some(http) => rest_json::decode(http, parts, body, schema),
+                None => Err(ErrorAnswer::internal(
+                    "an operation without a place in HTTP",
+                )),
+            },
         }?;
         validate::validate(&value, schema).map_err(|error| match self.dialect.protocol {
             Protocol::Query => ErrorAnswer::new("ValidationError", 400, error.message),
@@ -358,11 +405,20 @@ impl Call {
     /// The response that carries the operation's answer.
     pub fn encode_response(&self, value: &Value, request_id: &str) -> Response<Bytes> {
         let operation = self.operation;
+        if let (Protocol::RestJson, Some(http)) = (self.dialect.protocol, operation.http) {
+            let answer = rest_json::encode(http, value, operation.output);
+            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+            let mut response = self.dialect.respond(status, answer.body, request_id);
+            response.headers_mut().extend(answer.headers);
+            return response;
+        }
         let body = match self.dialect.protocol {
             Protocol::Query => query::encode(value, operation, request_id),
             _ if !operation.has_output => Vec::new(),
             Protocol::RpcV2Cbor => cbor::encode(value, operation.output),
-            Protocol::AwsJson10 | Protocol::AwsJson11 => json::encode(value, operation.output),
+            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson => {
+                json::encode(value, operation.output)
+            }
         };
         self.dialect.respond(StatusCode::OK, body, request_id)
     }

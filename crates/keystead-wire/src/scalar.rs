@@ -1,10 +1,11 @@
 //! What the codecs share: scalars in their textual and numeric forms.
 
+use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
 
-use crate::schema::{Range, Schema};
+use crate::schema::{Kind, Range, Schema};
 use crate::value::{Sensitive, Value};
 
 /// Base64 as AWS's own parsers take it: the standard alphabet, padded or not.
@@ -28,6 +29,38 @@ pub(crate) fn blob(bytes: Vec<u8>, schema: &Schema) -> Value {
         Value::SecretBlob(Sensitive::new(bytes))
     } else {
         Value::Blob(bytes.into())
+    }
+}
+
+/// A scalar of this schema from text outside of documents: a parameter, a header, a part of a path. `None` where
+/// it is none, and for what is no scalar.
+pub(crate) fn parse(text: &str, schema: &Schema) -> Option<Value> {
+    match &schema.kind {
+        Kind::String { .. } => Some(string(text.to_owned(), schema)),
+        Kind::Boolean => match text {
+            "true" => Some(Value::Boolean(true)),
+            "false" => Some(Value::Boolean(false)),
+            _ => None,
+        },
+        Kind::Integer(range) => {
+            let number = text.parse().ok();
+            let number = number.filter(|&number| fits_integer(number, *range));
+            number.map(Value::Integer)
+        }
+        Kind::Long(_) => text.parse().ok().map(Value::Integer),
+        Kind::Double => double_from_name(text)
+            .or_else(|| text.parse().ok())
+            .map(Value::Double),
+        Kind::Blob(_) => {
+            let bytes = BASE64.decode(text).ok();
+            bytes.map(|bytes| blob(bytes, schema))
+        }
+        // RFC 3339, or seconds since the epoch, which AWS takes as well.
+        Kind::Timestamp(_) => {
+            let seconds = || timestamp_from_fraction(text.parse().ok()?);
+            text.parse().ok().or_else(seconds).map(Value::Timestamp)
+        }
+        Kind::List { .. } | Kind::Map { .. } | Kind::Structure(_) => None,
     }
 }
 
@@ -77,6 +110,12 @@ pub(crate) fn timestamp_from_seconds(seconds: i64) -> Option<Timestamp> {
 /// An instant from seconds with a fraction, kept to the millisecond (Smithy's `epoch-seconds`).
 pub(crate) fn timestamp_from_fraction(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_millisecond(truncate((seconds * 1000.0).round())?).ok()
+}
+
+/// An instant in RFC 3339, to the millisecond where it has any.
+pub(crate) fn date_time(at: Timestamp) -> String {
+    let millisecond = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+    millisecond.to_string()
 }
 
 /// An instant as whole seconds and the milliseconds after them, 0 to 999.

@@ -49,8 +49,8 @@ pub enum Kind {
     },
     /// Bytes; the permitted number of them, decoded.
     Blob(Range),
-    /// An instant.
-    Timestamp,
+    /// An instant, and how documents write it.
+    Timestamp(TimestampFormat),
     /// A list.
     List {
         /// The schema of each member.
@@ -144,6 +144,15 @@ impl Pattern {
     }
 }
 
+/// How JSON documents write an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampFormat {
+    /// As the protocol does where the model says nothing: seconds since 1970.
+    Default,
+    /// As RFC 3339 does, in UTC (`date-time` of Smithy).
+    DateTime,
+}
+
 /// A protocol that a service speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -155,6 +164,8 @@ pub enum Protocol {
     RpcV2Cbor,
     /// awsQuery: form parameters `Action` and `Version`, answers in XML.
     Query,
+    /// restJson1: each operation has its method and path; documents are JSON.
+    RestJson,
 }
 
 /// A service as its model names it.
@@ -219,6 +230,51 @@ pub struct OperationDef {
     pub unsigned: bool,
     /// What IAM calls it.
     pub access: AccessDef,
+    /// Its place in HTTP, where its service speaks a REST protocol.
+    pub http: Option<&'static HttpDef>,
+}
+
+/// Where an operation, and every member of its request and its answer, is in HTTP (Smithy, "HTTP bindings").
+#[derive(Debug)]
+pub struct HttpDef {
+    /// The method, for instance `PATCH`.
+    pub method: &'static str,
+    /// The path between its slashes, from the first on.
+    pub path: &'static [Segment],
+    /// The status of an answer that is no error.
+    pub status: u16,
+    /// The places of the request's members, in the schema's order.
+    pub input: &'static [Place],
+    /// The places of the answer's members, in the schema's order.
+    pub output: &'static [Place],
+}
+
+/// A part of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// This text.
+    Literal(&'static str),
+    /// The value of the member of this name, percent-encoded.
+    Label(&'static str),
+}
+
+/// Where a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the document that the body is.
+    Body,
+    /// The body is nothing but this member.
+    Payload,
+    /// In the path, under this label.
+    Label(&'static str),
+    /// In the query, under this name; a list has a parameter for each of its members.
+    Query(&'static str),
+    /// In the query under this name, or else in the body's document.
+    QueryOrBody(&'static str),
+    /// In the header of this name.
+    Header(&'static str),
+    /// The status of the answer.
+    Status,
 }
 
 /// What IAM calls an operation (AWS, "Service Authorization Reference"; `models/access.toml`).

@@ -21,6 +21,8 @@ mod json;
 mod protocol;
 #[path = "codecs/query.rs"]
 mod query;
+#[path = "codecs/rest.rs"]
+mod rest;
 #[path = "codecs/roundtrip.rs"]
 mod roundtrip;
 #[path = "codecs/validate.rs"]

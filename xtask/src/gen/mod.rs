@@ -5,6 +5,7 @@
 
 mod access;
 mod coverage;
+mod http;
 mod model;
 mod names;
 mod pattern;

@@ -46,12 +46,22 @@ impl Metadata {
 /// An operation.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Operation {
+    pub(crate) http: Option<Http>,
     pub(crate) input: Option<Target>,
     pub(crate) output: Option<Target>,
     #[serde(default)]
     pub(crate) errors: Vec<Target>,
     #[serde(default)]
     pub(crate) authtype: Option<String>,
+}
+
+/// Where an operation is in HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Http {
+    pub(crate) method: String,
+    pub(crate) request_uri: String,
+    pub(crate) response_code: Option<u16>,
 }
 
 /// A reference to a shape, with what the place of the reference adds.
@@ -61,6 +71,8 @@ pub(crate) struct Target {
     pub(crate) shape: String,
     pub(crate) location_name: Option<String>,
     pub(crate) result_wrapper: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) timestamp_format: Option<String>,
 }
 
 /// A shape with its constraints.
@@ -87,6 +99,9 @@ pub(crate) struct Shape {
     pub(crate) fault: bool,
     #[serde(default)]
     pub(crate) flattened: bool,
+    pub(crate) payload: Option<String>,
+    #[serde(rename = "timestampFormat")]
+    pub(crate) timestamp_format: Option<String>,
     pub(crate) error: Option<ErrorInfo>,
     pub(crate) member: Option<Target>,
     pub(crate) key: Option<Target>,

@@ -8,7 +8,7 @@ use crate::r#gen::access::Access;
 use crate::r#gen::model::{Model, Operation, Shape, Target};
 use crate::r#gen::names::{pascal, screaming, snake};
 use crate::r#gen::served::{HandTranslated, ServedService};
-use crate::r#gen::{pattern, schema};
+use crate::r#gen::{http, pattern, schema};
 
 /// What generated code may import: path, names, and what parts it from the next import.
 const IMPORTS: [(&str, &[&str], &str); 5] = [
@@ -211,6 +211,7 @@ impl Service<'_> {
             "json" => Ok("Protocol::AwsJson11"),
             "smithy-rpc-v2-cbor" => Ok("Protocol::RpcV2Cbor"),
             "query" => Ok("Protocol::Query"),
+            "rest-json" => Ok("Protocol::RestJson"),
             other => Err(format!("{}: no codec for protocol {other}", self.served.model).into()),
         };
         names.iter().map(known).collect()
@@ -237,12 +238,13 @@ impl Service<'_> {
         let access =
             self.access
                 .expression(&self.served.model, self.model.metadata.signing_name(), name)?;
+        let http = http::expression(self.model, name, operation)?;
         write!(
             out,
             "\npub(crate) static {}: OperationDef = OperationDef {{
                 service: &SERVICE, name: {name:?}, input: &schema::{}, output: &schema::{},
                 has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {},
-                access: {access} }};\n",
+                access: {access}, http: {http} }};\n",
             screaming(name),
             shape(&operation.input, "Request"),
             shape(&operation.output, "Response"),

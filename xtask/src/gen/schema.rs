@@ -25,7 +25,13 @@ pub(crate) fn emit(name: &str, shape: &Shape, translated: Option<&str>) -> Outco
             shape.values
         ),
         "blob" => format!("Kind::Blob({range})"),
-        "timestamp" => "Kind::Timestamp".to_owned(),
+        "timestamp" => match shape.timestamp_format.as_deref() {
+            None => "Kind::Timestamp(crate::schema::TimestampFormat::Default)".to_owned(),
+            Some("iso8601") => {
+                "Kind::Timestamp(crate::schema::TimestampFormat::DateTime)".to_owned()
+            }
+            Some(other) => return Err(format!("{name}: no codec for timestamps as {other}").into()),
+        },
         "list" => format!(
             "Kind::List {{ member: &{}, length: {range}, flattened: {}, wire_name: {:?} }}",
             target(name, &shape.member)?,

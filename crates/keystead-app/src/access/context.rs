@@ -26,14 +26,18 @@ impl Said {
         let mut said = Self::default();
         let input = At::new(input, operation.input);
         for tag in TAG_MEMBERS.iter().flat_map(|name| input.all(name)) {
-            if let Some(key) = tag.member("Key").and_then(At::text) {
-                let value = tag.member("Value").and_then(At::text);
+            let part = |names: [&str; 2]| {
+                let found = names.into_iter().find_map(|name| tag.member(name));
+                found.and_then(At::tag_text)
+            };
+            if let Some(key) = part(["Key", "key"]) {
+                let value = part(["Value", "value"]);
                 said.tag_keys.push(key.clone());
                 said.tags.push((key, value.unwrap_or_default()));
             }
         }
         let keys = TAG_KEY_MEMBERS.iter().flat_map(|name| input.all(name));
-        said.tag_keys.extend(keys.filter_map(At::text));
+        said.tag_keys.extend(keys.filter_map(At::tag_text));
         for (key, members) in operation.access.keys {
             let values = members.iter().flat_map(|path| input.all(path));
             let values: Vec<String> = values.filter_map(At::text).collect();
@@ -46,10 +50,10 @@ impl Said {
 }
 
 /// Members that hold tags, over all services.
-const TAG_MEMBERS: [&str; 1] = ["Tags"];
+const TAG_MEMBERS: [&str; 2] = ["Tags", "tags"];
 
 /// Members that hold keys of tags, over all services.
-const TAG_KEY_MEMBERS: [&str; 2] = ["TagKeys", "TagKeyList"];
+const TAG_KEY_MEMBERS: [&str; 3] = ["TagKeys", "TagKeyList", "tagKeys"];
 
 /// Whether any of these policies looks at any key: most look at none, and a call need not tell what nobody asks.
 pub(super) fn is_asked_for(policies: &Policies<'_>) -> bool {
@@ -177,6 +181,14 @@ impl<'a> At<'a> {
                 },
             )) => items.iter().map(|item| At(item, member)).collect(),
             found => found.into_iter().collect(),
+        }
+    }
+
+    /// A part of a tag: decisions need it, also where a model keeps tags out of logs.
+    fn tag_text(self) -> Option<String> {
+        match self.0 {
+            Value::SecretString(text) => Some(text.expose().clone()),
+            _ => self.text(),
         }
     }
 

@@ -41,7 +41,7 @@ fn mismatch(schema: &Schema, found: Type) -> ErrorAnswer {
         Kind::Double => "a number",
         Kind::String { .. } => "a text string",
         Kind::Blob(_) => "a byte string",
-        Kind::Timestamp => "a number of seconds under tag 1",
+        Kind::Timestamp(_) => "a number of seconds under tag 1",
         Kind::List { .. } => "an array",
         Kind::Map { .. } | Kind::Structure(_) => "a map",
     };
@@ -90,7 +90,7 @@ fn value(
             .bytes_iter()
             .and_then(|parts| parts.collect::<Result<Vec<_>, Error>>())
             .map(|parts| scalar::blob(parts.concat(), schema)),
-        (Kind::Timestamp, Type::Tag) => return timestamp(decoder, schema).map(Some),
+        (Kind::Timestamp(_), Type::Tag) => return timestamp(decoder, schema).map(Some),
         (Kind::List { member, .. }, Type::Array | Type::ArrayIndef) => {
             return list(decoder, member, depth).map(Some);
         }

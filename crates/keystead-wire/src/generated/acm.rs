@@ -259,6 +259,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_CERTIFICATE: OperationDef = OperationDef {
@@ -283,6 +284,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DESCRIBE_CERTIFICATE: OperationDef = OperationDef {
@@ -303,6 +305,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static EXPORT_CERTIFICATE: OperationDef = OperationDef {
@@ -325,6 +328,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ACCOUNT_CONFIGURATION: OperationDef = OperationDef {
@@ -344,6 +348,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CERTIFICATE: OperationDef = OperationDef {
@@ -365,6 +370,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static IMPORT_CERTIFICATE: OperationDef = OperationDef {
@@ -391,6 +397,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_CERTIFICATES: OperationDef = OperationDef {
@@ -407,6 +414,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_TAGS_FOR_CERTIFICATE: OperationDef = OperationDef {
@@ -427,6 +435,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_TAGS_FOR_RESOURCE: OperationDef = OperationDef {
@@ -446,6 +455,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static PUT_ACCOUNT_CONFIGURATION: OperationDef = OperationDef {
@@ -467,6 +477,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REMOVE_TAGS_FROM_CERTIFICATE: OperationDef = OperationDef {
@@ -491,6 +502,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static RENEW_CERTIFICATE: OperationDef = OperationDef {
@@ -512,6 +524,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REQUEST_CERTIFICATE: OperationDef = OperationDef {
@@ -549,6 +562,7 @@ pub(crate) mod operation {
                 ("acm:ValidationMethod", &["ValidationMethod"]),
             ],
         },
+        http: None,
     };
 
     pub(crate) static RESEND_VALIDATION_EMAIL: OperationDef = OperationDef {
@@ -571,6 +585,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_RESOURCE: OperationDef = OperationDef {
@@ -591,6 +606,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_RESOURCE: OperationDef = OperationDef {
@@ -610,6 +626,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_CERTIFICATE_OPTIONS: OperationDef = OperationDef {
@@ -633,6 +650,7 @@ pub(crate) mod operation {
             resource: "certificate",
             keys: &[],
         },
+        http: None,
     };
 }
 
@@ -5810,7 +5828,7 @@ pub(crate) mod schema {
     pub(crate) static T_STAMP: Schema = Schema {
         name: "TStamp",
         sensitive: false,
-        kind: Kind::Timestamp,
+        kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
     };
 
     pub(crate) static TAG: Schema = Schema {

@@ -249,6 +249,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_PERMISSION: OperationDef = OperationDef {
@@ -272,6 +273,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -293,6 +295,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_PERMISSION: OperationDef = OperationDef {
@@ -314,6 +317,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_POLICY: OperationDef = OperationDef {
@@ -337,6 +341,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -356,6 +361,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CERTIFICATE: OperationDef = OperationDef {
@@ -378,6 +384,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CERTIFICATE_AUTHORITY_CERTIFICATE: OperationDef = OperationDef {
@@ -398,6 +405,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CERTIFICATE_AUTHORITY_CSR: OperationDef = OperationDef {
@@ -420,6 +428,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_POLICY: OperationDef = OperationDef {
@@ -441,6 +450,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static IMPORT_CERTIFICATE_AUTHORITY_CERTIFICATE: OperationDef = OperationDef {
@@ -467,6 +477,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static ISSUE_CERTIFICATE: OperationDef = OperationDef {
@@ -490,6 +501,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[("acm-pca:TemplateArn", &["TemplateArn"])],
         },
+        http: None,
     };
 
     pub(crate) static LIST_CERTIFICATE_AUTHORITIES: OperationDef = OperationDef {
@@ -506,6 +518,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_PERMISSIONS: OperationDef = OperationDef {
@@ -528,6 +541,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_TAGS: OperationDef = OperationDef {
@@ -549,6 +563,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static PUT_POLICY: OperationDef = OperationDef {
@@ -573,6 +588,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static RESTORE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -593,6 +609,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REVOKE_CERTIFICATE: OperationDef = OperationDef {
@@ -619,6 +636,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -641,6 +659,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -662,6 +681,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_CERTIFICATE_AUTHORITY: OperationDef = OperationDef {
@@ -685,6 +705,7 @@ pub(crate) mod operation {
             resource: "certificate-authority",
             keys: &[],
         },
+        http: None,
     };
 }
 
@@ -6607,7 +6628,7 @@ pub(crate) mod schema {
     pub(crate) static T_STAMP: Schema = Schema {
         name: "TStamp",
         sensitive: false,
-        kind: Kind::Timestamp,
+        kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
     };
 
     pub(crate) static TAG: Schema = Schema {

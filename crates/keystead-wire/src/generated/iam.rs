@@ -642,6 +642,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static ADD_ROLE_TO_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -664,6 +665,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static ADD_USER_TO_GROUP: OperationDef = OperationDef {
@@ -684,6 +686,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static ATTACH_GROUP_POLICY: OperationDef = OperationDef {
@@ -706,6 +709,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static ATTACH_ROLE_POLICY: OperationDef = OperationDef {
@@ -729,6 +733,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static ATTACH_USER_POLICY: OperationDef = OperationDef {
@@ -751,6 +756,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_ACCESS_KEY: OperationDef = OperationDef {
@@ -771,6 +777,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_ACCOUNT_ALIAS: OperationDef = OperationDef {
@@ -792,6 +799,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_GROUP: OperationDef = OperationDef {
@@ -813,6 +821,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -835,6 +844,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -858,6 +868,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_POLICY: OperationDef = OperationDef {
@@ -881,6 +892,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_POLICY_VERSION: OperationDef = OperationDef {
@@ -903,6 +915,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_ROLE: OperationDef = OperationDef {
@@ -926,6 +939,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_SERVICE_LINKED_ROLE: OperationDef = OperationDef {
@@ -947,6 +961,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("iam:AWSServiceName", &["AWSServiceName"])],
         },
+        http: None,
     };
 
     pub(crate) static CREATE_USER: OperationDef = OperationDef {
@@ -970,6 +985,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_ACCESS_KEY: OperationDef = OperationDef {
@@ -990,6 +1006,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_ACCOUNT_ALIAS: OperationDef = OperationDef {
@@ -1011,6 +1028,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_GROUP: OperationDef = OperationDef {
@@ -1032,6 +1050,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_GROUP_POLICY: OperationDef = OperationDef {
@@ -1052,6 +1071,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -1073,6 +1093,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -1093,6 +1114,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_POLICY: OperationDef = OperationDef {
@@ -1115,6 +1137,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_POLICY_VERSION: OperationDef = OperationDef {
@@ -1137,6 +1160,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_ROLE: OperationDef = OperationDef {
@@ -1160,6 +1184,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_ROLE_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -1180,6 +1205,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_ROLE_POLICY: OperationDef = OperationDef {
@@ -1201,6 +1227,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_SERVICE_LINKED_ROLE: OperationDef = OperationDef {
@@ -1221,6 +1248,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_USER: OperationDef = OperationDef {
@@ -1243,6 +1271,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_USER_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -1262,6 +1291,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DELETE_USER_POLICY: OperationDef = OperationDef {
@@ -1282,6 +1312,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DETACH_GROUP_POLICY: OperationDef = OperationDef {
@@ -1303,6 +1334,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static DETACH_ROLE_POLICY: OperationDef = OperationDef {
@@ -1325,6 +1357,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static DETACH_USER_POLICY: OperationDef = OperationDef {
@@ -1346,6 +1379,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[("iam:PolicyARN", &["PolicyArn"])],
         },
+        http: None,
     };
 
     pub(crate) static GET_ACCESS_KEY_LAST_USED: OperationDef = OperationDef {
@@ -1362,6 +1396,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ACCOUNT_AUTHORIZATION_DETAILS: OperationDef = OperationDef {
@@ -1378,6 +1413,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ACCOUNT_SUMMARY: OperationDef = OperationDef {
@@ -1394,6 +1430,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY: OperationDef = OperationDef {
@@ -1410,6 +1447,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY: OperationDef = OperationDef {
@@ -1429,6 +1467,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_GROUP: OperationDef = OperationDef {
@@ -1448,6 +1487,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_GROUP_POLICY: OperationDef = OperationDef {
@@ -1467,6 +1507,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -1486,6 +1527,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -1506,6 +1548,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_POLICY: OperationDef = OperationDef {
@@ -1526,6 +1569,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_POLICY_VERSION: OperationDef = OperationDef {
@@ -1546,6 +1590,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ROLE: OperationDef = OperationDef {
@@ -1565,6 +1610,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ROLE_POLICY: OperationDef = OperationDef {
@@ -1584,6 +1630,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_SERVICE_LINKED_ROLE_DELETION_STATUS: OperationDef = OperationDef {
@@ -1604,6 +1651,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_USER: OperationDef = OperationDef {
@@ -1623,6 +1671,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_USER_POLICY: OperationDef = OperationDef {
@@ -1642,6 +1691,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ACCESS_KEYS: OperationDef = OperationDef {
@@ -1661,6 +1711,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ACCOUNT_ALIASES: OperationDef = OperationDef {
@@ -1677,6 +1728,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ATTACHED_GROUP_POLICIES: OperationDef = OperationDef {
@@ -1697,6 +1749,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ATTACHED_ROLE_POLICIES: OperationDef = OperationDef {
@@ -1717,6 +1770,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ATTACHED_USER_POLICIES: OperationDef = OperationDef {
@@ -1737,6 +1791,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ENTITIES_FOR_POLICY: OperationDef = OperationDef {
@@ -1757,6 +1812,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_GROUP_POLICIES: OperationDef = OperationDef {
@@ -1776,6 +1832,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_GROUPS: OperationDef = OperationDef {
@@ -1792,6 +1849,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_GROUPS_FOR_USER: OperationDef = OperationDef {
@@ -1811,6 +1869,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_INSTANCE_PROFILE_TAGS: OperationDef = OperationDef {
@@ -1830,6 +1889,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_INSTANCE_PROFILES: OperationDef = OperationDef {
@@ -1846,6 +1906,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_INSTANCE_PROFILES_FOR_ROLE: OperationDef = OperationDef {
@@ -1865,6 +1926,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS: OperationDef = OperationDef {
@@ -1885,6 +1947,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_OPEN_ID_CONNECT_PROVIDERS: OperationDef = OperationDef {
@@ -1901,6 +1964,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_POLICIES: OperationDef = OperationDef {
@@ -1917,6 +1981,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_POLICY_TAGS: OperationDef = OperationDef {
@@ -1937,6 +2002,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_POLICY_VERSIONS: OperationDef = OperationDef {
@@ -1957,6 +2023,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ROLE_POLICIES: OperationDef = OperationDef {
@@ -1976,6 +2043,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ROLE_TAGS: OperationDef = OperationDef {
@@ -1995,6 +2063,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ROLES: OperationDef = OperationDef {
@@ -2011,6 +2080,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_USER_POLICIES: OperationDef = OperationDef {
@@ -2030,6 +2100,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_USER_TAGS: OperationDef = OperationDef {
@@ -2049,6 +2120,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_USERS: OperationDef = OperationDef {
@@ -2065,6 +2137,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static PUT_GROUP_POLICY: OperationDef = OperationDef {
@@ -2086,6 +2159,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static PUT_ROLE_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -2108,6 +2182,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
         },
+        http: None,
     };
 
     pub(crate) static PUT_ROLE_POLICY: OperationDef = OperationDef {
@@ -2130,6 +2205,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static PUT_USER_PERMISSIONS_BOUNDARY: OperationDef = OperationDef {
@@ -2151,6 +2227,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[("iam:PermissionsBoundary", &["PermissionsBoundary"])],
         },
+        http: None,
     };
 
     pub(crate) static PUT_USER_POLICY: OperationDef = OperationDef {
@@ -2172,6 +2249,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -2193,6 +2271,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REMOVE_ROLE_FROM_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -2214,6 +2293,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REMOVE_USER_FROM_GROUP: OperationDef = OperationDef {
@@ -2234,6 +2314,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static SET_DEFAULT_POLICY_VERSION: OperationDef = OperationDef {
@@ -2255,6 +2336,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static SIMULATE_CUSTOM_POLICY: OperationDef = OperationDef {
@@ -2274,6 +2356,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static SIMULATE_PRINCIPAL_POLICY: OperationDef = OperationDef {
@@ -2294,6 +2377,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -2316,6 +2400,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -2338,6 +2423,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_POLICY: OperationDef = OperationDef {
@@ -2360,6 +2446,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_ROLE: OperationDef = OperationDef {
@@ -2382,6 +2469,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static TAG_USER: OperationDef = OperationDef {
@@ -2404,6 +2492,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_INSTANCE_PROFILE: OperationDef = OperationDef {
@@ -2425,6 +2514,7 @@ pub(crate) mod operation {
             resource: "instance-profile",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_OPEN_ID_CONNECT_PROVIDER: OperationDef = OperationDef {
@@ -2446,6 +2536,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_POLICY: OperationDef = OperationDef {
@@ -2467,6 +2558,7 @@ pub(crate) mod operation {
             resource: "policy",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_ROLE: OperationDef = OperationDef {
@@ -2487,6 +2579,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UNTAG_USER: OperationDef = OperationDef {
@@ -2507,6 +2600,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_ACCESS_KEY: OperationDef = OperationDef {
@@ -2528,6 +2622,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_ASSUME_ROLE_POLICY: OperationDef = OperationDef {
@@ -2550,6 +2645,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_GROUP: OperationDef = OperationDef {
@@ -2571,6 +2667,7 @@ pub(crate) mod operation {
             resource: "group",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT: OperationDef = OperationDef {
@@ -2592,6 +2689,7 @@ pub(crate) mod operation {
             resource: "oidc-provider",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_ROLE: OperationDef = OperationDef {
@@ -2612,6 +2710,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_ROLE_DESCRIPTION: OperationDef = OperationDef {
@@ -2632,6 +2731,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static UPDATE_USER: OperationDef = OperationDef {
@@ -2655,6 +2755,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 }
 
@@ -17998,7 +18099,7 @@ pub(crate) mod schema {
     pub(crate) static DATE_TYPE: Schema = Schema {
         name: "dateType",
         sensitive: false,
-        kind: Kind::Timestamp,
+        kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
     };
 
     pub(crate) static ENTITY_LIST_TYPE: Schema = Schema {

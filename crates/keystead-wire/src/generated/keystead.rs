@@ -112,6 +112,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DEREGISTER_NODE: OperationDef = OperationDef {
@@ -133,6 +134,7 @@ pub(crate) mod operation {
             resource: "node",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static DESCRIBE_NODE: OperationDef = OperationDef {
@@ -154,6 +156,7 @@ pub(crate) mod operation {
             resource: "node",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_ACCOUNTS: OperationDef = OperationDef {
@@ -173,6 +176,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static LIST_NODES: OperationDef = OperationDef {
@@ -192,6 +196,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static REGISTER_NODE: OperationDef = OperationDef {
@@ -215,6 +220,7 @@ pub(crate) mod operation {
             resource: "node",
             keys: &[],
         },
+        http: None,
     };
 }
 
@@ -1326,7 +1332,7 @@ pub(crate) mod schema {
     pub(crate) static TIMESTAMP: Schema = Schema {
         name: "Timestamp",
         sensitive: false,
-        kind: Kind::Timestamp,
+        kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
     };
 
     pub(crate) static UNIX_UID: Schema = Schema {

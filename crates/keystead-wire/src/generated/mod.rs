@@ -5,6 +5,7 @@ pub mod acm_pca;
 pub mod iam;
 pub mod keystead;
 pub mod kms;
+pub mod rolesanywhere;
 pub mod secretsmanager;
 pub mod sts;
 
@@ -20,6 +21,7 @@ static SERVICES: &[&ServiceDef] = &[
     &acm::SERVICE,
     &sts::SERVICE,
     &iam::SERVICE,
+    &rolesanywhere::SERVICE,
     &kms::SERVICE,
     &secretsmanager::SERVICE,
     &keystead::SERVICE,

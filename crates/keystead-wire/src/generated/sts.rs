@@ -172,6 +172,7 @@ pub(crate) mod operation {
                 ("sts:TransitiveTagKeys", &["TransitiveTagKeys"]),
             ],
         },
+        http: None,
     };
 
     pub(crate) static ASSUME_ROLE_WITH_WEB_IDENTITY: OperationDef = OperationDef {
@@ -196,6 +197,7 @@ pub(crate) mod operation {
             resource: "role",
             keys: &[("sts:RoleSessionName", &["RoleSessionName"])],
         },
+        http: None,
     };
 
     pub(crate) static DECODE_AUTHORIZATION_MESSAGE: OperationDef = OperationDef {
@@ -212,6 +214,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_ACCESS_KEY_INFO: OperationDef = OperationDef {
@@ -228,6 +231,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_CALLER_IDENTITY: OperationDef = OperationDef {
@@ -244,6 +248,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_FEDERATION_TOKEN: OperationDef = OperationDef {
@@ -264,6 +269,7 @@ pub(crate) mod operation {
             resource: "user",
             keys: &[],
         },
+        http: None,
     };
 
     pub(crate) static GET_SESSION_TOKEN: OperationDef = OperationDef {
@@ -280,6 +286,7 @@ pub(crate) mod operation {
             resource: "*",
             keys: &[],
         },
+        http: None,
     };
 }
 
@@ -1874,7 +1881,7 @@ pub(crate) mod schema {
     pub(crate) static DATE_TYPE: Schema = Schema {
         name: "dateType",
         sensitive: false,
-        kind: Kind::Timestamp,
+        kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
     };
 
     pub(crate) static DECODED_MESSAGE_TYPE: Schema = Schema {

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::error::ErrorAnswer;
 use crate::scalar;
-use crate::schema::{Kind, Member, Schema};
+use crate::schema::{Kind, Member, Schema, TimestampFormat};
 use crate::value::Value;
 
 /// Reads a document of this schema, a structure. Everything that is not one is refused with
@@ -50,7 +50,8 @@ impl Node {
             Kind::Double => "a Double",
             Kind::String { .. } => "a String",
             Kind::Blob(_) => "a Blob",
-            Kind::Timestamp => "milliseconds since epoch",
+            Kind::Timestamp(TimestampFormat::Default) => "milliseconds since epoch",
+            Kind::Timestamp(TimestampFormat::DateTime) => "a timestamp",
             Kind::List { .. } => return E::custom("Expected list or null"),
             Kind::Map { .. } => return E::custom("Expected map or null"),
             Kind::Structure(_) => return E::custom("Expected null"),
@@ -65,7 +66,7 @@ impl Node {
                 Ok(Some(Value::Integer(number)))
             }
             Kind::Double => Ok(Some(Value::Double(number as f64))),
-            Kind::Timestamp => scalar::timestamp_from_seconds(number)
+            Kind::Timestamp(TimestampFormat::Default) => scalar::timestamp_from_seconds(number)
                 .map(|at| Some(Value::Timestamp(at)))
                 .ok_or_else(|| self.mismatch("NUMBER_VALUE")),
             _ => Err(self.mismatch("NUMBER_VALUE")),
@@ -81,6 +82,10 @@ impl Node {
             Kind::Double => scalar::double_from_name(text)
                 .map(|number| Some(Value::Double(number)))
                 .ok_or_else(|| self.mismatch("STRING_VALUE")),
+            Kind::Timestamp(TimestampFormat::DateTime) => text
+                .parse()
+                .map(|at| Some(Value::Timestamp(at)))
+                .map_err(|_| self.mismatch("STRING_VALUE")),
             _ => Err(self.mismatch("STRING_VALUE")),
         }
     }
@@ -127,7 +132,7 @@ impl<'de> Visitor<'de> for Node {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
         match self.schema.kind {
             Kind::Double => Ok(Some(Value::Double(value))),
-            Kind::Timestamp => scalar::timestamp_from_fraction(value)
+            Kind::Timestamp(TimestampFormat::Default) => scalar::timestamp_from_fraction(value)
                 .map(|at| Some(Value::Timestamp(at)))
                 .ok_or_else(|| self.mismatch("NUMBER_VALUE")),
             // AWS cuts the fraction off.

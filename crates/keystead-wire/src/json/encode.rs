@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use crate::error::ErrorAnswer;
 use crate::scalar;
-use crate::schema::{Kind, Member, Schema};
+use crate::schema::{Kind, Member, Schema, TimestampFormat};
 use crate::value::Value;
 
 /// Writes a value of this schema.
@@ -29,6 +29,17 @@ pub fn encode_error(error: &ErrorAnswer, message_member: &str) -> Vec<u8> {
     out
 }
 
+/// Writes an error whose code is told elsewhere: the text alone, in the member that the model names for it.
+pub fn encode_message(message: &str, message_member: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32 + message.len());
+    out.push(b'{');
+    text(message_member, &mut out);
+    out.push(b':');
+    text(message, &mut out);
+    out.push(b'}');
+    out
+}
+
 fn write(value: &Value, schema: &Schema, out: &mut Vec<u8>) {
     match (value, &schema.kind) {
         (Value::Boolean(true), _) => out.extend_from_slice(b"true"),
@@ -42,6 +53,9 @@ fn write(value: &Value, schema: &Schema, out: &mut Vec<u8>) {
         (Value::SecretString(secret), _) => text(secret.expose(), out),
         (Value::Blob(bytes), _) => base64(bytes, out),
         (Value::SecretBlob(secret), _) => base64(secret.expose(), out),
+        (Value::Timestamp(at), Kind::Timestamp(TimestampFormat::DateTime)) => {
+            text(&scalar::date_time(*at), out);
+        }
         (Value::Timestamp(at), _) => match scalar::seconds_and_milliseconds(*at) {
             (seconds, 0) => out.extend_from_slice(seconds.to_string().as_bytes()),
             _ => out.extend_from_slice(fraction(at.as_millisecond()).as_bytes()),

@@ -8,4 +8,4 @@ mod decode;
 mod encode;
 
 pub use decode::decode;
-pub use encode::{encode, encode_error};
+pub use encode::{encode, encode_error, encode_message};

@@ -1,8 +1,5 @@
 //! Parameters to values.
 
-use base64::Engine as _;
-use jiff::Timestamp;
-
 use crate::error::ErrorAnswer;
 use crate::query::form::{Form, Node, malformed};
 use crate::scalar;
@@ -80,37 +77,7 @@ fn value(node: &Node<'_>, schema: &'static Schema) -> Result<Value, ErrorAnswer>
 }
 
 fn scalar_value(text: &str, schema: &'static Schema) -> Result<Value, ErrorAnswer> {
-    let read = match &schema.kind {
-        Kind::String { .. } => Some(scalar::string(text.to_owned(), schema)),
-        Kind::Boolean => match text {
-            "true" => Some(Value::Boolean(true)),
-            "false" => Some(Value::Boolean(false)),
-            _ => None,
-        },
-        Kind::Integer(range) => whole(text)
-            .filter(|&number| scalar::fits_integer(number, *range))
-            .map(Value::Integer),
-        Kind::Long(_) => whole(text).map(Value::Integer),
-        Kind::Double => scalar::double_from_name(text)
-            .or_else(|| text.parse().ok())
-            .map(Value::Double),
-        Kind::Blob(_) => {
-            let bytes = scalar::BASE64.decode(text).ok();
-            bytes.map(|bytes| scalar::blob(bytes, schema))
-        }
-        Kind::Timestamp => timestamp(text).map(Value::Timestamp),
-        Kind::List { .. } | Kind::Map { .. } | Kind::Structure(_) => None,
-    };
     // The value is not repeated: it may be a secret.
-    read.ok_or_else(|| malformed(format!("a parameter is not a valid {}", schema.name)))
-}
-
-fn whole(text: &str) -> Option<i64> {
-    text.parse().ok()
-}
-
-/// RFC 3339, or seconds since the epoch, which AWS takes as well.
-fn timestamp(text: &str) -> Option<Timestamp> {
-    let seconds = || scalar::timestamp_from_fraction(text.parse().ok()?);
-    text.parse().ok().or_else(seconds)
+    scalar::parse(text, schema)
+        .ok_or_else(|| malformed(format!("a parameter is not a valid {}", schema.name)))
 }

@@ -49,6 +49,12 @@ impl<'a> Form<'a> {
         pairs.find_map(|(given, value)| (given == name).then_some(&**value))
     }
 
+    /// The values of the parameters of exactly this name, in their order.
+    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        let named = self.pairs.iter().filter(move |(given, _)| given == name);
+        named.map(|(_, value)| &**value)
+    }
+
     /// The parameters as a tree.
     pub(super) fn tree(&self) -> Result<Node<'_>, ErrorAnswer> {
         let mut root = Node::default();

@@ -1,12 +1,10 @@
 //! Values to XML.
 
-use base64::Engine as _;
-use jiff::Timestamp;
-
 use crate::error::ErrorAnswer;
 use crate::scalar;
 use crate::schema::{Kind, OperationDef, Schema};
 use crate::value::Value;
+use base64::Engine as _;
 
 /// The namespace of faults that belong to no service, as AWS's front end writes it.
 const FAULT_NAMESPACE: &str = "http://webservices.amazon.com/AWSFault/2005-15-09";
@@ -65,7 +63,7 @@ fn content(value: &Value, schema: &Schema, out: &mut String) {
         (Value::SecretString(secret), _) => text(secret.expose(), out),
         (Value::Blob(bytes), _) => out.push_str(&scalar::BASE64.encode(bytes)),
         (Value::SecretBlob(secret), _) => out.push_str(&scalar::BASE64.encode(secret.expose())),
-        (Value::Timestamp(at), _) => out.push_str(&date_time(*at)),
+        (Value::Timestamp(at), _) => out.push_str(&scalar::date_time(*at)),
         (
             Value::List(members),
             Kind::List {
@@ -138,12 +136,6 @@ fn entry(key: &str, value: &Value, schema: &Schema, out: &mut String) {
         element(key_name, out, |out| text(key, out));
         element(value_name, out, |out| content(value, of, out));
     }
-}
-
-/// RFC 3339 in UTC, kept to the millisecond.
-fn date_time(at: Timestamp) -> String {
-    let kept = Timestamp::from_millisecond(at.as_millisecond());
-    kept.unwrap_or(at).to_string()
 }
 
 fn element(name: &str, out: &mut String, content: impl FnOnce(&mut String)) {

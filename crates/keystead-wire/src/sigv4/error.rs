@@ -30,6 +30,8 @@ pub enum ErrorStyle {
     Json,
     /// Query with XML: STS, IAM, SNS, CloudFormation.
     Query,
+    /// REST with JSON: Roles Anywhere.
+    Rest,
 }
 
 impl AuthError {
@@ -38,6 +40,8 @@ impl AuthError {
         let (code, status) = match style {
             ErrorStyle::Json => (self.json_code(), 400),
             ErrorStyle::Query => self.query_code(),
+            // The same codes, as 403 (Roles Anywhere API reference, "Common errors").
+            ErrorStyle::Rest => (self.json_code(), 403),
         };
         ErrorAnswer::new(code, status, self.message(style))
     }
@@ -69,7 +73,7 @@ impl AuthError {
     fn message(&self, style: ErrorStyle) -> &str {
         match self {
             Self::Missing => match style {
-                ErrorStyle::Json => "Missing Authentication Token",
+                ErrorStyle::Json | ErrorStyle::Rest => "Missing Authentication Token",
                 ErrorStyle::Query => "Request is missing Authentication Token",
             },
             Self::Incomplete(message) | Self::Invalid(message) => message,

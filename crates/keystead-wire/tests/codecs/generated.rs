@@ -41,8 +41,9 @@ fn tables_are_sorted_and_whole() {
     };
     assert_eq!(count("ACM PCA"), Some((21, 23)));
     assert_eq!(count("ACM"), Some((18, 40)));
-    assert_eq!(count("STS"), Some((1, 11)));
-    assert_eq!(count("Keystead"), Some((4, 4)));
+    assert_eq!(count("STS"), Some((7, 11)));
+    assert_eq!(count("Keystead"), Some((6, 6)));
+    assert_eq!(count("RolesAnywhere"), Some((28, 30)));
     assert_eq!(count("KMS"), Some((0, 56)));
     assert_eq!(count("Secrets Manager"), Some((0, 26)));
 }
@@ -66,6 +67,8 @@ fn patterns_hold() {
                         "1",
                         "AB",
                         "2.5.29.17",
+                        "v1",
+                        "123456789012",
                         "YWJj",
                         "/",
                         "example.com",
@@ -75,6 +78,14 @@ fn patterns_hold() {
                         "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
                         "arn:aws:acm-pca:us-east-1:1:certificate-authority/x",
                         "arn:aws:acm:us-east-1:1:certificate/x",
+                        "arn:aws:iam::1:role/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:crl/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:profile/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:trust-anchor/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:alias/crl/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:alias/profile/x",
+                        "arn:aws:rolesanywhere:us-east-1:1:alias/trust-anchor/x",
+                        "00000000-0000-4000-8000-000000000000",
                     ];
                     let taken = samples.iter().any(|sample| pattern.matches(sample));
                     assert!(taken, "{}: {}", schema.name, pattern.source);

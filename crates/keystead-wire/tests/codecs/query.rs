@@ -96,6 +96,7 @@ static OPERATION: OperationDef = OperationDef {
         resource: "*",
         keys: &[],
     },
+    http: None,
 };
 
 fn input<const N: usize>(given: [(&str, Value); N]) -> Value {

@@ -29,6 +29,7 @@ static OPERATION: OperationDef = OperationDef {
         resource: "*",
         keys: &[],
     },
+    http: None,
 };
 
 /// A scalar of this schema; `chars` is an expression for the characters that texts may have.
@@ -44,7 +45,7 @@ fn scalar(schema: &'static Schema, chars: &'static str) -> BoxedStrategy<Value> 
         Kind::Blob(_) => vec(any::<u8>(), 0..40)
             .prop_map(|bytes| Value::Blob(Blob::new(bytes)))
             .boxed(),
-        Kind::Timestamp => (-377_705_023_201_000_i64..253_402_207_200_000)
+        Kind::Timestamp(_) => (-377_705_023_201_000_i64..253_402_207_200_000)
             .prop_map(milliseconds)
             .boxed(),
         Kind::String { .. } if schema.sensitive => chars

@@ -1,6 +1,6 @@
 //! Schemas for the cases, and short ways to write values.
 
-use keystead_wire::schema::{Kind, Member, Range, Schema};
+use keystead_wire::schema::{Kind, Member, Range, Schema, TimestampFormat};
 use keystead_wire::{Blob, Value};
 
 const fn shape(name: &'static str, kind: Kind) -> Schema {
@@ -46,7 +46,7 @@ pub(crate) static INTEGER: Schema = shape("Integer", Kind::Integer(Range::ANY));
 pub(crate) static LONG: Schema = shape("Long", Kind::Long(Range::ANY));
 pub(crate) static DOUBLE: Schema = shape("Double", Kind::Double);
 pub(crate) static BYTES: Schema = shape("Blob", Kind::Blob(Range::ANY));
-pub(crate) static INSTANT: Schema = shape("Timestamp", Kind::Timestamp);
+pub(crate) static INSTANT: Schema = shape("Timestamp", Kind::Timestamp(TimestampFormat::Default));
 pub(crate) static TEXT: Schema = shape(
     "String",
     Kind::String {
