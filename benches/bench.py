@@ -129,8 +129,9 @@ class Bench:
         return wrk(self.server, self.signed("sts", "GetCallerIdentity", {}), self.seconds, self.folder)
 
     def allowed(self, client):
-        """The same small call by a user whom a policy allows it."""
-        request = unsigned("sts", "GetAccessKeyInfo", parameters={"AccessKeyId": client["AccessKeyId"]})
+        """As small a call by a user whom a policy allows it. (The id of a session's key tells its account: nothing is read.)"""
+        session = self.server.client("sts").get_session_token()["Credentials"]
+        request = unsigned("sts", "GetAccessKeyInfo", parameters={"AccessKeyId": session["AccessKeyId"]})
         keys = client["AccessKeyId"], client["SecretAccessKey"]
         return wrk(self.server, sign(request, "sts", self.server.host, *keys), self.seconds, self.folder)
 
