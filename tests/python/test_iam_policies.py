@@ -51,6 +51,15 @@ def test_what_is_no_policy_is_refused(iam, name, policy):
     assert text == "Policy document must be version 2012-10-17 or greater."
 
 
+def test_where_the_fault_is_stands_beside_awss_words(iam, name):
+    wrong = document().replace('"Effect"', '"Efect"')
+    with pytest.raises(iam.exceptions.MalformedPolicyDocumentException) as caught:
+        iam.create_policy(PolicyName=name, PolicyDocument=wrong)
+    error = caught.value.response["Error"]
+    assert error["Message"] == "Syntax errors in policy."
+    assert "Statement" in error["Detail"] and "Efect" in error["Detail"], error["Detail"]
+
+
 def test_white_space_does_not_count_towards_the_size(iam, name):
     actions = [f"kms:Action{at:04}" for at in range(350)]
     text = json.dumps(json.loads(document(actions)), indent=8)

@@ -113,6 +113,7 @@ fn answer(ctx: &Ctx, operation: &'static OperationDef, error: &Error) -> ErrorAn
         );
     }
     ErrorAnswer {
+        detail: error.place.clone(),
         sealed_explanation: sealed_explanation(ctx, error),
         ..fault::answer(operation, error)
     }

@@ -16,6 +16,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// What the user reads.
     pub message: String,
+    /// Where the fault is, beside a message whose words are AWS's and are compared by clients.
+    pub place: Option<String>,
 }
 
 impl Error {
@@ -24,6 +26,15 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            place: None,
+        }
+    }
+
+    /// The same refusal, with where the fault is.
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Self {
+            place: Some(place.into()),
+            ..self
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct ErrorAnswer {
     pub status: u16,
     /// What the user reads; never a secret.
     pub message: String,
+    /// Where the fault is: the element `Detail` of an error in XML, which AWS's documents have and mostly leave out.
+    pub detail: Option<String>,
     /// Why a call was refused, sealed: for the user to carry to an administrator, who may read it
     /// (`sts:DecodeAuthorizationMessage`). A header of printable characters, beside what AWS answers.
     pub sealed_explanation: Option<String>,
@@ -23,6 +25,7 @@ impl ErrorAnswer {
             code,
             status,
             message: message.into(),
+            detail: None,
             sealed_explanation: None,
         }
     }

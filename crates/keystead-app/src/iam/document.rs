@@ -13,8 +13,9 @@ pub(super) fn check(document: &str, kind: Kind, quota: Quota) -> Result<Policy> 
 
 /// Refuses what is no policy of this kind.
 ///
-/// The refusal has AWS's text alone, which clients compare: where the fault is, they are not told.
+/// The refusal has AWS's text, which clients compare; where the fault is stands beside it.
 pub(super) fn parse(document: &str, kind: Kind) -> Result<Policy> {
-    Policy::parse(document, kind)
-        .map_err(|malformed| Error::new(ErrorKind::InvalidPolicy, malformed.message))
+    Policy::parse(document, kind).map_err(|malformed| {
+        Error::new(ErrorKind::InvalidPolicy, malformed.message).at(malformed.place)
+    })
 }

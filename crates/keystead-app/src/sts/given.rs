@@ -51,8 +51,9 @@ impl Given {
                     ),
                 ));
             }
-            Policy::parse(text, Kind::Identity)
-                .map_err(|fault| Error::new(ErrorKind::InvalidPolicy, fault.message))?;
+            Policy::parse(text, Kind::Identity).map_err(|fault| {
+                Error::new(ErrorKind::InvalidPolicy, fault.message).at(fault.place)
+            })?;
         }
         let arns: Vec<String> = arns
             .into_iter()

@@ -44,6 +44,9 @@ pub fn encode_error(error: &ErrorAnswer, namespace: Option<&str>, request_id: &s
         element("Type", out, |out| text(fault, out));
         element("Code", out, |out| text(error.code, out));
         element("Message", out, |out| text(&error.message, out));
+        if let Some(detail) = &error.detail {
+            element("Detail", out, |out| text(detail, out));
+        }
     });
     element("RequestId", &mut out, |out| text(request_id, out));
     close("ErrorResponse", &mut out);
