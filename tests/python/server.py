@@ -32,13 +32,14 @@ CBOR = "smithy-rpc-v2-cbor"
 
 @functools.cache
 def our_models():
-    """A folder in botocore's layout with the model of our own service: any AWS SDK can speak to it."""
+    """A folder in botocore's layout with the models that are ours: any AWS SDK can speak to these services."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="keystead-models-"))
     atexit.register(shutil.rmtree, folder)
-    model = pathlib.Path(__file__).parents[2] / "models" / "keystead.json"
-    version = json.loads(model.read_text())["metadata"]["apiVersion"]
-    (folder / "keystead" / version).mkdir(parents=True)
-    shutil.copy(model, folder / "keystead" / version / "service-2.json")
+    for name in ("keystead", "rolesanywhere-sessions"):
+        model = pathlib.Path(__file__).parents[2] / "models" / f"{name}.json"
+        version = json.loads(model.read_text())["metadata"]["apiVersion"]
+        (folder / name / version).mkdir(parents=True)
+        shutil.copy(model, folder / name / version / "service-2.json")
     return str(folder)
 
 

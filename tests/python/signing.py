@@ -20,6 +20,7 @@ PROTOCOLS = {
     "sts": ["query"],
     "iam": ["query"],
     "rolesanywhere": ["rest-json"],
+    "rolesanywhere-sessions": ["rest-json"],
     "keystead": ["json"],
 }
 
@@ -30,7 +31,8 @@ def _model(service):
 
 
 def _takes_signature(service, operation):
-    return _model(service).operation_model(operation).auth_type != "none"
+    """Whether it is signed with an access key: those that are not have tests of their own."""
+    return _model(service).operation_model(operation).auth_type is None
 
 
 EVERY_OPERATION = [

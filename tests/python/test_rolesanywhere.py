@@ -22,7 +22,7 @@ def refused(code, call, text=None, **arguments):
         call(**arguments)
 
 
-def certificate(key, name="A CA of one's own", ca=True, signs=True):
+def certificate(key, name="A CA of our own", ca=True, signs=True):
     usage = x509.KeyUsage(True, False, False, False, False, signs, True, False, False)
     return authorities.self_signed(key, name, usages=[(x509.BasicConstraints(ca, None), True), (usage, True)]).decode()
 
@@ -31,7 +31,7 @@ def bundle(pem):
     return {"sourceType": "CERTIFICATE_BUNDLE", "sourceData": {"x509CertificateData": pem}}
 
 
-def revoking(key, *serials, name="A CA of one's own", signer=None):
+def revoking(key, *serials, name="A CA of our own", signer=None):
     """A revocation list in PEM."""
     at = datetime.datetime.now(datetime.timezone.utc)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])

@@ -118,6 +118,9 @@ fn account(principal: &Principal) -> &AccountId {
         PrincipalKind::WebIdentity(proven) => proven
             .get()
             .map_or(&principal.account, |identity| &identity.account),
+        PrincipalKind::Workload(workload) => workload
+            .admitted()
+            .map_or(&principal.account, |admitted| &admitted.account),
         _ => &principal.account,
     }
 }
@@ -133,6 +136,15 @@ impl Serialize for Identity<'_> {
             PrincipalKind::User { name } => ("IAMUser", Some(name)),
             PrincipalKind::Role { .. } => ("AssumedRole", None),
             PrincipalKind::FederatedUser { .. } => ("FederatedUser", None),
+            PrincipalKind::Workload(workload) => {
+                map.serialize_entry("type", "Unknown")?;
+                if let Some(admitted) = workload.admitted() {
+                    map.serialize_entry("principalId", &admitted.source_identity)?;
+                    map.serialize_entry("accountId", admitted.account.as_str())?;
+                    map.serialize_entry("identityProvider", &admitted.trust_anchor_arn)?;
+                }
+                return map.end();
+            }
             PrincipalKind::WebIdentity(proven) => {
                 map.serialize_entry("type", "WebIdentityUser")?;
                 if let Some(identity) = proven.get() {

@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
+use keystead_crypto::x509::Certificate;
 
 use crate::App;
 use crate::access::{Access, Resource};
+use crate::rolesanywhere::Workload;
 use crate::sts::{Session, WebIdentity};
 
 /// The context of one call.
@@ -77,6 +79,8 @@ pub enum PrincipalKind {
     },
     /// Whoever calls without a signature: nobody, until the use case has verified who is vouched for.
     WebIdentity(Arc<OnceLock<WebIdentity>>),
+    /// Whoever has the key of a certificate: nobody, until the use case has found who trusts it.
+    Workload(Arc<Workload>),
 }
 
 impl Principal {
@@ -92,9 +96,21 @@ impl Principal {
         }
     }
 
+    /// Who has the key of this certificate; the other certificates may lead to its issuer.
+    pub fn holding(self, certificate: Certificate, chain: Vec<Certificate>) -> Self {
+        Self {
+            kind: PrincipalKind::Workload(Arc::new(Workload::new(certificate, chain))),
+            ..self
+        }
+    }
+
     /// Whether it is proven who calls.
     pub(crate) fn is_proven(&self) -> bool {
-        !matches!(&self.kind, PrincipalKind::WebIdentity(proven) if proven.get().is_none())
+        match &self.kind {
+            PrincipalKind::WebIdentity(proven) => proven.get().is_some(),
+            PrincipalKind::Workload(workload) => workload.admitted().is_some(),
+            _ => true,
+        }
     }
 
     /// What is used by its calls: its long-term access key, or its role, by its unique id.

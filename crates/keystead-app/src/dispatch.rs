@@ -12,7 +12,7 @@ use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
 use keystead_wire::{
     acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire,
-    rolesanywhere as ra_wire, sts as sts_wire,
+    rolesanywhere as ra_wire, rolesanywhere_sessions as session_wire, sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
@@ -272,6 +272,7 @@ table! {
         iam_wire::SimulatePrincipalPolicy => iam::simulate_principal_policy,
     }
     "rolesanywhere": {
+        session_wire::CreateSession => rolesanywhere::create_session,
         ra_wire::CreateTrustAnchor => rolesanywhere::create_trust_anchor,
         ra_wire::GetTrustAnchor => rolesanywhere::get::<rolesanywhere::TrustAnchor>,
         ra_wire::ListTrustAnchors => rolesanywhere::list_trust_anchors,

@@ -43,4 +43,5 @@ pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
 pub use credentials::{Credential, Found, Presented, RootCredential};
 pub use ctx::{Ctx, Principal, PrincipalKind};
 pub use env::{Env, SystemEnv};
+pub use rolesanywhere::Workload;
 pub use sts::{Session, WebIdentity};

@@ -19,7 +19,7 @@ mod name;
 pub mod pem;
 mod public_key;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Signing};
 pub use chain::{order_chain, verify_chain};
 pub use crl::Crl;
 pub use csr::Csr;

@@ -13,9 +13,10 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use keystead_app::{Found, Presented, Principal};
 use keystead_core::Region;
+use keystead_crypto::digest;
 use keystead_wire::protocol::{self, Dialect};
-use keystead_wire::schema::{OperationDef, Protocol};
-use keystead_wire::sigv4::{AuthError, Claim, ErrorStyle, RequestView, Rules};
+use keystead_wire::schema::{Auth, OperationDef, Protocol};
+use keystead_wire::sigv4::{self, AuthError, Claim, ErrorStyle, RequestView, Rules};
 use keystead_wire::value::Value;
 use keystead_wire::{Call, ErrorAnswer, Refusal};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -211,11 +212,26 @@ impl<'r, B: Backend> Exchange<'r, B> {
         let refuse = |error: AuthError| error.answer(style(&call.dialect));
         let service = call.operation.service.signing_name;
         let now = self.api.backend.now();
-        if call.operation.unsigned {
+        let region = |name: &str| {
+            Region::parse(name).map_err(|error| refuse(AuthError::Invalid(error.message)))
+        };
+        match call.operation.auth {
+            Auth::AccessKey => {}
             // A signature would prove nothing here, and is not looked at (the model's `authtype`).
-            let region = Region::parse(GLOBAL_REGION)
-                .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
-            return Ok(self.caller(self.api.backend.stranger(), region, now));
+            Auth::Nothing => {
+                let stranger = self.api.backend.stranger();
+                return Ok(self.caller(stranger, region(GLOBAL_REGION)?, now));
+            }
+            Auth::Certificate => {
+                let payload = digest::sha256(body);
+                let holder = claim
+                    .and_then(|claim| sigv4::verify_holder(claim, view, now, service, &payload))
+                    .map_err(refuse)?;
+                let region = region(&holder.region)?;
+                let stranger = self.api.backend.stranger();
+                let principal = stranger.holding(holder.certificate, holder.chain);
+                return Ok(self.caller(principal, region, now));
+            }
         }
         let claim = claim
             .and_then(|claim| claim.check(view, now, service, Rules::of(service)))
@@ -247,9 +263,7 @@ impl<'r, B: Backend> Exchange<'r, B> {
         let keys = &self.api.keys;
         keys.verify(&claim, view, credential.secret.expose(), body)
             .map_err(refuse)?;
-        let region = Region::parse(claim.region())
-            .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
-        Ok(self.caller(credential.principal, region, now))
+        Ok(self.caller(credential.principal, region(claim.region())?, now))
     }
 
     fn caller(&self, principal: Principal, region: Region, now: Timestamp) -> Caller {

@@ -33,7 +33,8 @@ pub mod value;
 
 pub use error::ErrorAnswer;
 pub use generated::{
-    acm, acm_pca, iam, keystead, kms, rolesanywhere, secretsmanager, services, sts,
+    acm, acm_pca, iam, keystead, kms, rolesanywhere, rolesanywhere_sessions, secretsmanager,
+    services, sts,
 };
 pub use protocol::{Call, Dialect, Refusal, identify};
 pub use shape::{FromValue, IntoValue, Operation, Shape, ShapeError};

@@ -226,12 +226,23 @@ pub struct OperationDef {
     pub errors: &'static [&'static ErrorDef],
     /// The element around the answer's members in XML, for instance `GetCallerIdentityResult`.
     pub result_wrapper: Option<&'static str>,
-    /// Whether AWS takes it without a signature.
-    pub unsigned: bool,
+    /// How callers prove who they are.
+    pub auth: Auth,
     /// What IAM calls it.
     pub access: AccessDef,
     /// Its place in HTTP, where its service speaks a REST protocol.
     pub http: Option<&'static HttpDef>,
+}
+
+/// How the callers of an operation prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// By a signature with an access key.
+    AccessKey,
+    /// By a signature with the key of a certificate.
+    Certificate,
+    /// By nothing in the request's head; what is in its body may.
+    Nothing,
 }
 
 /// Where an operation, and every member of its request and its answer, is in HTTP (Smithy, "HTTP bindings").

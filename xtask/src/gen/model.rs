@@ -55,6 +55,19 @@ pub(crate) struct Operation {
     pub(crate) authtype: Option<String>,
 }
 
+impl Operation {
+    /// How callers prove who they are: the variant's name.
+    pub(crate) fn auth(&self) -> Outcome<&'static str> {
+        match self.authtype.as_deref() {
+            None => Ok("AccessKey"),
+            Some("none") => Ok("Nothing"),
+            // Ours: botocore knows no such kind.
+            Some("x509") => Ok("Certificate"),
+            Some(other) => Err(format!("no such kind of authentication: {other}").into()),
+        }
+    }
+}
+
 /// Where an operation is in HTTP.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

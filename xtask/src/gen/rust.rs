@@ -243,13 +243,13 @@ impl Service<'_> {
             out,
             "\npub(crate) static {}: OperationDef = OperationDef {{
                 service: &SERVICE, name: {name:?}, input: &schema::{}, output: &schema::{},
-                has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, unsigned: {},
+                has_output: {}, errors: &[{errors}], result_wrapper: {wrapper:?}, auth: crate::schema::Auth::{},
                 access: {access}, http: {http} }};\n",
             screaming(name),
             shape(&operation.input, "Request"),
             shape(&operation.output, "Response"),
             operation.output.is_some(),
-            operation.authtype.as_deref() == Some("none"),
+            operation.auth()?,
         )?;
         Ok(())
     }

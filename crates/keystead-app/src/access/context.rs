@@ -101,6 +101,12 @@ fn of_caller(ctx: &Ctx, context: &mut Context) {
         }
         PrincipalKind::Role { arn, .. } => ("AssumedRole", arn),
         PrincipalKind::FederatedUser { .. } => ("FederatedUser", &principal.arn),
+        PrincipalKind::Workload(workload) => {
+            if let Some(admitted) = workload.admitted() {
+                admitted.describe(context);
+            }
+            return;
+        }
         PrincipalKind::WebIdentity(proven) => {
             context.set("aws:PrincipalType", "Anonymous");
             if let Some(identity) = proven.get() {

@@ -29,7 +29,7 @@ use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::iam::effective::Effective;
-use crate::{App, Ctx, Principal, PrincipalKind};
+use crate::{App, Ctx, Principal, PrincipalKind, rolesanywhere};
 
 pub(crate) use context::At;
 pub(crate) use effective::Known;
@@ -169,7 +169,9 @@ impl Access {
         input: &Value,
     ) -> Result<Self> {
         let effective = match principal.kind {
-            PrincipalKind::Root | PrincipalKind::WebIdentity(_) => None,
+            PrincipalKind::Root | PrincipalKind::WebIdentity(_) | PrincipalKind::Workload(_) => {
+                None
+            }
             _ => Some(effective::of(app, principal).await?),
         };
         Ok(Self(Arc::new(Inner {
@@ -319,6 +321,10 @@ pub(crate) fn caller(principal: &Principal) -> Caller<'_> {
             PrincipalKind::User { .. } => CallerKind::User,
             PrincipalKind::Role { arn, .. } => CallerKind::Session { role_arn: arn },
             PrincipalKind::FederatedUser { user_arn, .. } => CallerKind::FederatedUser { user_arn },
+            PrincipalKind::Workload(workload) => match workload.admitted() {
+                Some(_) => CallerKind::Service(rolesanywhere::SERVICE),
+                None => CallerKind::Anonymous,
+            },
             PrincipalKind::WebIdentity(proven) => match proven.get() {
                 Some(identity) => CallerKind::Federated {
                     provider: &identity.provider_arn,

@@ -163,6 +163,25 @@ pub async fn trust(app: &App, account: &AccountId, region: &Region, ca_arn: &str
     })
 }
 
+/// Whether the private CA `ca_arn` has revoked the certificate with this serial number (big-endian, without leading
+/// zeros). One that it did not issue it did not revoke.
+pub(crate) async fn has_revoked(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    ca_arn: &str,
+    serial: &[u8],
+) -> Result<bool> {
+    let found = owned(app, account, region, ca_arn).await?;
+    let hex: String = serial.iter().map(|octet| format!("{octet:02x}")).collect();
+    let Some(serial) = Serial::parse(&hex) else {
+        return Ok(false);
+    };
+    let key = format!("{}/{}", found.key, serial.hex());
+    let issued = issued(app, &found.value, &key).await?;
+    Ok(issued.is_some_and(|issued| issued.value.revocation.is_some()))
+}
+
 /// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.
 pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<()> {

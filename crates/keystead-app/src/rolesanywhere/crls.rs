@@ -123,7 +123,7 @@ pub(super) fn parse(data: &[u8]) -> Result<x509::Crl> {
 /// Refuses what is no list, and one in the name of the anchor's authority that its key did not sign.
 async fn check(ctx: &Ctx, anchor: &TrustAnchor, data: &[u8]) -> Result<()> {
     let crl = parse(data)?;
-    let certificates = anchor.certificates(ctx).await?;
+    let certificates = anchor.certificates(ctx, ctx.account()).await?;
     let mut issuers = certificates
         .iter()
         .filter(|certificate| certificate.subject_der == crl.issuer_der)

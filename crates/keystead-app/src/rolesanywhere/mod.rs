@@ -1,23 +1,29 @@
-//! Roles Anywhere: trust anchors, profiles, revocation lists and subjects.
+//! Roles Anywhere: trust anchors, profiles, revocation lists and subjects, and sessions for who has the key of a
+//! certificate ([`create_session`]).
 //!
 //! What the kinds have in common is done once, generic over the kind ([`record`], and the operations that take nothing
 //! but a name: [`get`], [`enable`], [`disable`], [`delete`]). The rules are `keystead_core::rolesanywhere`.
 
 mod crls;
+mod path;
 mod profiles;
 mod record;
+mod session;
 mod subjects;
 mod tags;
 mod trust_anchors;
+mod workload;
 
 pub(crate) use crls::{delete_crl, import_crl, list_crls, update_crl};
 pub(crate) use profiles::{
     create_profile, delete_attribute_mapping, list_profiles, put_attribute_mapping, update_profile,
 };
 pub(crate) use record::{Crl, Profile, Subject, TrustAnchor};
+pub(crate) use session::create_session;
 pub(crate) use subjects::list_subjects;
 pub(crate) use tags::{list_tags_for_resource, tag_resource, untag_resource};
 pub(crate) use trust_anchors::{create_trust_anchor, list_trust_anchors, update_trust_anchor};
+pub use workload::Workload;
 
 use keystead_core::rolesanywhere::alias;
 use keystead_core::{Error, ErrorKind, Result};
@@ -125,6 +131,9 @@ impl Head {
         )
     }
 }
+
+/// The service as roles trust it.
+pub(crate) const SERVICE: &str = "rolesanywhere.amazonaws.com";
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Validation, message)

@@ -122,6 +122,16 @@ pub(crate) struct Seen {
     pub(crate) failed: bool,
 }
 
+impl Subject {
+    /// Notes that this certificate was used.
+    pub(crate) fn note(&mut self, seen: Seen) {
+        self.last_seen = seen.at;
+        self.credentials.retain(|known| known.pem != seen.pem);
+        self.credentials.insert(0, seen);
+        self.credentials.truncate(MOST_SEEN);
+    }
+}
+
 /// A kind of record.
 pub(crate) trait Record: Versioned + Send + Sync {
     /// Where they are kept.
@@ -435,3 +445,44 @@ const DEFAULT_PAGE: usize = MOST_OF_A_KIND;
 
 /// The largest page; AWS names no figure.
 const LARGEST_PAGE: usize = 1000;
+
+/// Certificates that a subject remembers; ours: a workload that renews daily shows three weeks.
+const MOST_SEEN: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_remembers_each_certificate_once_and_the_newest_alone() {
+        let seen = |pem: usize, second: i64| Seen {
+            at: Timestamp::from_second(second).unwrap(),
+            serial: pem.to_string(),
+            issuer: "CN=ca".into(),
+            pem: pem.to_string(),
+            failed: false,
+        };
+        let mut subject = Subject {
+            id: "id".into(),
+            x509_subject: "CN=x".into(),
+            tags: Tags::new(),
+            created: Timestamp::UNIX_EPOCH,
+            last_seen: Timestamp::UNIX_EPOCH,
+            credentials: Vec::new(),
+        };
+        for number in 0..=MOST_SEEN {
+            subject.note(seen(number, 1));
+        }
+        subject.note(seen(5, 9));
+        assert_eq!(subject.last_seen.as_second(), 9);
+        let kept: Vec<_> = subject
+            .credentials
+            .iter()
+            .map(|seen| seen.pem.as_str())
+            .collect();
+        assert_eq!(kept.len(), MOST_SEEN);
+        assert_eq!(kept[0], "5");
+        assert!(!kept.contains(&"0"));
+        assert_eq!(kept.iter().filter(|pem| **pem == "5").count(), 1);
+    }
+}

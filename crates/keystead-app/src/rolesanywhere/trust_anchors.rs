@@ -2,7 +2,7 @@
 
 use keystead_core::rolesanywhere::MOST_CERTIFICATES;
 use keystead_core::x509::KeyUsageBit;
-use keystead_core::{ErrorKind, Result};
+use keystead_core::{AccountId, ErrorKind, Result};
 use keystead_crypto::x509::{Certificate, pem};
 use keystead_wire::rolesanywhere as wire;
 
@@ -95,12 +95,15 @@ impl TrustAnchor {
     /// The certificates that it trusts, each an authority's.
     ///
     /// Refuses where its private CA is gone, or has none yet.
-    pub(super) async fn certificates(&self, ctx: &Ctx) -> Result<Vec<Certificate>> {
+    pub(super) async fn certificates(
+        &self,
+        ctx: &Ctx,
+        account: &AccountId,
+    ) -> Result<Vec<Certificate>> {
         match &self.source {
             Source::Bundle(text) => authorities(text),
             Source::PrivateCa(arn) => {
-                let (account, region) = (ctx.account(), &ctx.region);
-                let trust = pca::internal::trust(&ctx.app, account, region, arn).await?;
+                let trust = pca::internal::trust(&ctx.app, account, &ctx.region, arn).await?;
                 // The first is the CA's own.
                 Ok(authorities(&trust.pem)?.into_iter().take(1).collect())
             }

@@ -6,6 +6,7 @@
 //! (`aws:TokenIssueTime`).
 
 mod assume_role;
+pub(crate) mod by_certificate;
 mod caller;
 mod federation;
 mod given;
@@ -49,7 +50,9 @@ fn refuse_personal_session(ctx: &Ctx, operation: &str) -> Result<()> {
     let personal = match ctx.principal.kind {
         PrincipalKind::Root | PrincipalKind::User { .. } => ctx.principal.session.is_some(),
         PrincipalKind::FederatedUser { .. } => true,
-        PrincipalKind::Role { .. } | PrincipalKind::WebIdentity(_) => false,
+        PrincipalKind::Role { .. } | PrincipalKind::WebIdentity(_) | PrincipalKind::Workload(_) => {
+            false
+        }
     };
     if personal {
         return Err(session_refused(operation));

@@ -10,7 +10,7 @@ use super::algorithm::Scheme;
 use super::extension::{SUBJECT_KEY_ID, authority_key_id, parse_extensions};
 use super::name::parse_name;
 use super::pem;
-use super::public_key::PublicKey;
+use super::public_key::{PublicKey, verify_signature};
 use crate::der::{self, Reader, tag};
 use crate::{CryptoError, digest};
 
@@ -20,6 +20,17 @@ const MAX_LEN: usize = 48 * 1024;
 /// Longest serial number that is read. RFC 5280 section 4.1.2.2 allows 20 bytes; certificates with
 /// a few more are about, and refusing to read them helps nobody.
 const MAX_SERIAL: usize = 64;
+
+/// How messages are signed with the key of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// RSA, PKCS #1 version 1.5, with SHA-256.
+    RsaSha256,
+    /// ECDSA with SHA-256, on whatever curve the key has.
+    EcdsaSha256,
+    /// ML-DSA, of whatever strength the key has.
+    MlDsa,
+}
 
 /// A certificate that was read. Equal when the bytes are.
 #[derive(Clone)]
@@ -228,6 +239,28 @@ impl Certificate {
     pub fn verify_issued_by(&self, issuer_spki_der: &[u8]) -> Result<(), CryptoError> {
         let scheme = self.scheme.ok_or_else(Scheme::unsupported)?;
         PublicKey::parse(issuer_spki_der)?.verify(scheme, &self.tbs, &self.signature)
+    }
+
+    /// Verifies a message that was signed with the key that is certified.
+    ///
+    /// # Errors
+    /// [`CryptoError::BadSignature`] when it was signed with another, or is another message;
+    /// [`CryptoError::Mismatch`] when the key is of another kind.
+    pub fn verify_message(
+        &self,
+        signing: Signing,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CryptoError> {
+        use SignatureAlgorithm as S;
+        let algorithm = match (signing, self.key_spec) {
+            (Signing::RsaSha256, _) => S::Sha256WithRsa,
+            (Signing::EcdsaSha256, _) => S::Sha256WithEcdsa,
+            (Signing::MlDsa, Some(KeySpec::MlDsa65)) => S::MlDsa65,
+            (Signing::MlDsa, Some(KeySpec::MlDsa87)) => S::MlDsa87,
+            (Signing::MlDsa, _) => S::MlDsa44,
+        };
+        verify_signature(&self.spki_der, algorithm, message, signature)
     }
 
     /// Whether its signature is of a kind that can be verified here.

@@ -126,3 +126,62 @@ fn refuse_critical(mut extensions: Reader<'_>) -> Result<(), CryptoError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::hex;
+
+    /// Made by Python's cryptography 46: serial numbers 0x123 and 0xff00, with reasons and a number, signed by [`KEY`].
+    const PLAIN: &str = "-----BEGIN X509 CRL-----
+MIHwMIGXAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBEEgQ0EXDTI2MDEwMTAw
+MDAwMFoXDTI2MDEwMjAwMDAwMFowRzAhAgIBIxcNMjYwMTAxMDAwMDAwWjAMMAoG
+A1UdFQQDCgEBMCICAwD/ABcNMjYwMTAxMDAwMDAwWjAMMAoGA1UdFQQDCgEBoA4w
+DDAKBgNVHRQEAwIBATAKBggqhkjOPQQDAgNIADBFAiBCinTOPSCMlkPI82oH8nOu
+JVSihWohw7usSyKYWxThGwIhAPClwS18X4Fr6lFePki+eB/eeLskU74+oYJ0sQUY
+pe/a
+-----END X509 CRL-----
+";
+
+    /// The same with the critical extension 1.2.3.4.
+    const CRITICAL: &str = "-----BEGIN X509 CRL-----
+MIH/MIGlAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBEEgQ0EXDTI2MDEwMTAw
+MDAwMFoXDTI2MDEwMjAwMDAwMFowRzAhAgIBIxcNMjYwMTAxMDAwMDAwWjAMMAoG
+A1UdFQQDCgEBMCICAwD/ABcNMjYwMTAxMDAwMDAwWjAMMAoGA1UdFQQDCgEBoBww
+GjAKBgNVHRQEAwIBATAMBgMqAwQBAf8EAgUAMAoGCCqGSM49BAMCA0kAMEYCIQCR
+2KBXzo9JMcs4z+Dlw3MBIfkD33S6UnfO9gAdcuZ49gIhAMUIvsHAZtXXf5bBpmzz
+a4KsmvenA0VRDUAn8DToNGVU
+-----END X509 CRL-----
+";
+
+    const KEY: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200043ed7a28ec648edce5d5b7e252f6b2aafbb44835114a24b3caa8f710f64993bc25711a34cdc9229080b639f09977feb7ca91ecce1649bfea8ad85c72b206ade7e";
+
+    #[test]
+    fn what_it_says_and_who_signed_it() {
+        let list = Crl::parse(PLAIN.as_bytes()).unwrap();
+        assert_eq!(list.issuer.attributes[0].value, "A CA");
+        assert_eq!(
+            (list.this_update, list.next_update),
+            (1_767_225_600, Some(1_767_312_000))
+        );
+        assert!(list.revokes(&[1, 0x23]) && list.revokes(&[0xff, 0]));
+        assert!(!list.revokes(&[0, 1, 0x23]) && !list.revokes(&[1]));
+        let key = hex(KEY);
+        assert!(list.verify_issued_by(&key).is_ok());
+        let mut altered = list.clone();
+        altered.tbs[40] ^= 1;
+        assert!(altered.verify_issued_by(&key).is_err());
+    }
+
+    #[test]
+    fn what_it_must_not_say() {
+        let refused = Crl::parse(CRITICAL.as_bytes()).unwrap_err();
+        assert!(matches!(refused, CryptoError::Unsupported(_)), "{refused}");
+        let der = pem::blocks(PLAIN).unwrap().remove(0).der;
+        for cut in 0..der.len() {
+            assert!(Crl::parse(&der[..cut]).is_err(), "{cut}");
+        }
+        let certificate = PLAIN.replace("X509 CRL", "CERTIFICATE");
+        assert!(Crl::parse(certificate.as_bytes()).is_err());
+    }
+}

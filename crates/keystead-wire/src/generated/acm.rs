@@ -253,7 +253,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:AddTagsToCertificate"),
             resource: "certificate",
@@ -278,7 +278,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:DeleteCertificate"),
             resource: "certificate",
@@ -299,7 +299,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:DescribeCertificate"),
             resource: "certificate",
@@ -322,7 +322,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ExportCertificate"),
             resource: "certificate",
@@ -342,7 +342,7 @@ pub(crate) mod operation {
             &error::THROTTLING_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:GetAccountConfiguration"),
             resource: "*",
@@ -364,7 +364,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:GetCertificate"),
             resource: "certificate",
@@ -391,7 +391,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ImportCertificate"),
             resource: "certificate",
@@ -408,7 +408,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::INVALID_ARGS_EXCEPTION, &error::VALIDATION_EXCEPTION],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ListCertificates"),
             resource: "*",
@@ -429,7 +429,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ListTagsForCertificate"),
             resource: "certificate",
@@ -449,7 +449,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ListTagsForResource"),
             resource: "certificate",
@@ -471,7 +471,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:PutAccountConfiguration"),
             resource: "*",
@@ -496,7 +496,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:RemoveTagsFromCertificate"),
             resource: "certificate",
@@ -518,7 +518,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:RenewCertificate"),
             resource: "certificate",
@@ -543,7 +543,7 @@ pub(crate) mod operation {
             &error::TOO_MANY_TAGS_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:RequestCertificate"),
             resource: "certificate",
@@ -579,7 +579,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:ResendValidationEmail"),
             resource: "certificate",
@@ -600,7 +600,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:TagResource"),
             resource: "certificate",
@@ -620,7 +620,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:UntagResource"),
             resource: "certificate",
@@ -644,7 +644,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm:UpdateCertificateOptions"),
             resource: "certificate",

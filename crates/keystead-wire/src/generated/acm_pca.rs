@@ -243,7 +243,7 @@ pub(crate) mod operation {
             &error::LIMIT_EXCEEDED_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:CreateCertificateAuthority"),
             resource: "*",
@@ -267,7 +267,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:CreatePermission"),
             resource: "certificate-authority",
@@ -289,7 +289,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:DeleteCertificateAuthority"),
             resource: "certificate-authority",
@@ -311,7 +311,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:DeletePermission"),
             resource: "certificate-authority",
@@ -335,7 +335,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:DeletePolicy"),
             resource: "certificate-authority",
@@ -355,7 +355,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:DescribeCertificateAuthority"),
             resource: "certificate-authority",
@@ -378,7 +378,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:GetCertificate"),
             resource: "certificate-authority",
@@ -399,7 +399,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:GetCertificateAuthorityCertificate"),
             resource: "certificate-authority",
@@ -422,7 +422,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:GetCertificateAuthorityCsr"),
             resource: "certificate-authority",
@@ -444,7 +444,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:GetPolicy"),
             resource: "certificate-authority",
@@ -471,7 +471,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:ImportCertificateAuthorityCertificate"),
             resource: "certificate-authority",
@@ -495,7 +495,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:IssueCertificate"),
             resource: "certificate-authority",
@@ -512,7 +512,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::INVALID_NEXT_TOKEN_EXCEPTION],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:ListCertificateAuthorities"),
             resource: "*",
@@ -535,7 +535,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:ListPermissions"),
             resource: "certificate-authority",
@@ -557,7 +557,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:ListTags"),
             resource: "certificate-authority",
@@ -582,7 +582,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:PutPolicy"),
             resource: "certificate-authority",
@@ -603,7 +603,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:RestoreCertificateAuthority"),
             resource: "certificate-authority",
@@ -630,7 +630,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:RevokeCertificate"),
             resource: "certificate-authority",
@@ -653,7 +653,7 @@ pub(crate) mod operation {
             &error::TOO_MANY_TAGS_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:TagCertificateAuthority"),
             resource: "certificate-authority",
@@ -675,7 +675,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:UntagCertificateAuthority"),
             resource: "certificate-authority",
@@ -699,7 +699,7 @@ pub(crate) mod operation {
             &error::RESOURCE_NOT_FOUND_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:UpdateCertificateAuthority"),
             resource: "certificate-authority",

@@ -636,7 +636,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AddClientIDToOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -659,7 +659,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AddRoleToInstanceProfile"),
             resource: "instance-profile",
@@ -680,7 +680,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AddUserToGroup"),
             resource: "group",
@@ -703,7 +703,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AttachGroupPolicy"),
             resource: "group",
@@ -727,7 +727,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AttachRolePolicy"),
             resource: "role",
@@ -750,7 +750,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:AttachUserPolicy"),
             resource: "user",
@@ -771,7 +771,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateAccessKeyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateAccessKey"),
             resource: "user",
@@ -793,7 +793,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateAccountAlias"),
             resource: "*",
@@ -815,7 +815,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateGroupResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateGroup"),
             resource: "group",
@@ -838,7 +838,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateInstanceProfileResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateInstanceProfile"),
             resource: "instance-profile",
@@ -862,7 +862,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateOpenIDConnectProviderResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -886,7 +886,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreatePolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreatePolicy"),
             resource: "policy",
@@ -909,7 +909,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreatePolicyVersionResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreatePolicyVersion"),
             resource: "policy",
@@ -933,7 +933,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateRole"),
             resource: "role",
@@ -955,7 +955,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateServiceLinkedRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateServiceLinkedRole"),
             resource: "role",
@@ -979,7 +979,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("CreateUserResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:CreateUser"),
             resource: "user",
@@ -1000,7 +1000,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteAccessKey"),
             resource: "user",
@@ -1022,7 +1022,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteAccountAlias"),
             resource: "*",
@@ -1044,7 +1044,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteGroup"),
             resource: "group",
@@ -1065,7 +1065,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteGroupPolicy"),
             resource: "group",
@@ -1087,7 +1087,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteInstanceProfile"),
             resource: "instance-profile",
@@ -1108,7 +1108,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -1131,7 +1131,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeletePolicy"),
             resource: "policy",
@@ -1154,7 +1154,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeletePolicyVersion"),
             resource: "policy",
@@ -1178,7 +1178,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteRole"),
             resource: "role",
@@ -1199,7 +1199,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteRolePermissionsBoundary"),
             resource: "role",
@@ -1221,7 +1221,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteRolePolicy"),
             resource: "role",
@@ -1242,7 +1242,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("DeleteServiceLinkedRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteServiceLinkedRole"),
             resource: "role",
@@ -1265,7 +1265,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteUser"),
             resource: "user",
@@ -1285,7 +1285,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteUserPermissionsBoundary"),
             resource: "user",
@@ -1306,7 +1306,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DeleteUserPolicy"),
             resource: "user",
@@ -1328,7 +1328,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DetachGroupPolicy"),
             resource: "group",
@@ -1351,7 +1351,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DetachRolePolicy"),
             resource: "role",
@@ -1373,7 +1373,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:DetachUserPolicy"),
             resource: "user",
@@ -1390,7 +1390,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[],
         result_wrapper: Some("GetAccessKeyLastUsedResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetAccessKeyLastUsed"),
             resource: "user",
@@ -1407,7 +1407,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("GetAccountAuthorizationDetailsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetAccountAuthorizationDetails"),
             resource: "*",
@@ -1424,7 +1424,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("GetAccountSummaryResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetAccountSummary"),
             resource: "*",
@@ -1441,7 +1441,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::INVALID_INPUT_EXCEPTION],
         result_wrapper: Some("GetContextKeysForCustomPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetContextKeysForCustomPolicy"),
             resource: "*",
@@ -1461,7 +1461,7 @@ pub(crate) mod operation {
             &error::NO_SUCH_ENTITY_EXCEPTION,
         ],
         result_wrapper: Some("GetContextKeysForPrincipalPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetContextKeysForPrincipalPolicy"),
             resource: "user",
@@ -1481,7 +1481,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetGroupResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetGroup"),
             resource: "group",
@@ -1501,7 +1501,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetGroupPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetGroupPolicy"),
             resource: "group",
@@ -1521,7 +1521,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetInstanceProfileResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetInstanceProfile"),
             resource: "instance-profile",
@@ -1542,7 +1542,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetOpenIDConnectProviderResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -1563,7 +1563,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetPolicy"),
             resource: "policy",
@@ -1584,7 +1584,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetPolicyVersionResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetPolicyVersion"),
             resource: "policy",
@@ -1604,7 +1604,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetRole"),
             resource: "role",
@@ -1624,7 +1624,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetRolePolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetRolePolicy"),
             resource: "role",
@@ -1645,7 +1645,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetServiceLinkedRoleDeletionStatusResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetServiceLinkedRoleDeletionStatus"),
             resource: "role",
@@ -1665,7 +1665,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetUserResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetUser"),
             resource: "user",
@@ -1685,7 +1685,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("GetUserPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:GetUserPolicy"),
             resource: "user",
@@ -1705,7 +1705,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListAccessKeysResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListAccessKeys"),
             resource: "user",
@@ -1722,7 +1722,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListAccountAliasesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListAccountAliases"),
             resource: "*",
@@ -1743,7 +1743,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListAttachedGroupPoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListAttachedGroupPolicies"),
             resource: "group",
@@ -1764,7 +1764,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListAttachedRolePoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListAttachedRolePolicies"),
             resource: "role",
@@ -1785,7 +1785,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListAttachedUserPoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListAttachedUserPolicies"),
             resource: "user",
@@ -1806,7 +1806,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListEntitiesForPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListEntitiesForPolicy"),
             resource: "policy",
@@ -1826,7 +1826,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListGroupPoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListGroupPolicies"),
             resource: "group",
@@ -1843,7 +1843,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListGroupsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListGroups"),
             resource: "*",
@@ -1863,7 +1863,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListGroupsForUserResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListGroupsForUser"),
             resource: "group",
@@ -1883,7 +1883,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListInstanceProfileTagsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListInstanceProfileTags"),
             resource: "instance-profile",
@@ -1900,7 +1900,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListInstanceProfilesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListInstanceProfiles"),
             resource: "*",
@@ -1920,7 +1920,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListInstanceProfilesForRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListInstanceProfilesForRole"),
             resource: "instance-profile",
@@ -1941,7 +1941,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListOpenIDConnectProviderTagsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListOpenIDConnectProviderTags"),
             resource: "oidc-provider",
@@ -1958,7 +1958,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListOpenIDConnectProvidersResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListOpenIDConnectProviders"),
             resource: "*",
@@ -1975,7 +1975,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListPoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListPolicies"),
             resource: "*",
@@ -1996,7 +1996,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListPolicyTagsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListPolicyTags"),
             resource: "policy",
@@ -2017,7 +2017,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListPolicyVersionsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListPolicyVersions"),
             resource: "policy",
@@ -2037,7 +2037,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListRolePoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListRolePolicies"),
             resource: "role",
@@ -2057,7 +2057,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListRoleTagsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListRoleTags"),
             resource: "role",
@@ -2074,7 +2074,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListRolesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListRoles"),
             resource: "*",
@@ -2094,7 +2094,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListUserPoliciesResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListUserPolicies"),
             resource: "user",
@@ -2114,7 +2114,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: Some("ListUserTagsResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListUserTags"),
             resource: "user",
@@ -2131,7 +2131,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::SERVICE_FAILURE_EXCEPTION],
         result_wrapper: Some("ListUsersResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:ListUsers"),
             resource: "*",
@@ -2153,7 +2153,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:PutGroupPolicy"),
             resource: "group",
@@ -2176,7 +2176,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:PutRolePermissionsBoundary"),
             resource: "role",
@@ -2199,7 +2199,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:PutRolePolicy"),
             resource: "role",
@@ -2221,7 +2221,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:PutUserPermissionsBoundary"),
             resource: "user",
@@ -2243,7 +2243,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:PutUserPolicy"),
             resource: "user",
@@ -2265,7 +2265,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:RemoveClientIDFromOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -2287,7 +2287,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:RemoveRoleFromInstanceProfile"),
             resource: "instance-profile",
@@ -2308,7 +2308,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:RemoveUserFromGroup"),
             resource: "group",
@@ -2330,7 +2330,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:SetDefaultPolicyVersion"),
             resource: "policy",
@@ -2350,7 +2350,7 @@ pub(crate) mod operation {
             &error::POLICY_EVALUATION_EXCEPTION,
         ],
         result_wrapper: Some("SimulateCustomPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:SimulateCustomPolicy"),
             resource: "*",
@@ -2371,7 +2371,7 @@ pub(crate) mod operation {
             &error::POLICY_EVALUATION_EXCEPTION,
         ],
         result_wrapper: Some("SimulatePrincipalPolicyResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:SimulatePrincipalPolicy"),
             resource: "user",
@@ -2394,7 +2394,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:TagInstanceProfile"),
             resource: "instance-profile",
@@ -2417,7 +2417,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:TagOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -2440,7 +2440,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:TagPolicy"),
             resource: "policy",
@@ -2463,7 +2463,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:TagRole"),
             resource: "role",
@@ -2486,7 +2486,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:TagUser"),
             resource: "user",
@@ -2508,7 +2508,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UntagInstanceProfile"),
             resource: "instance-profile",
@@ -2530,7 +2530,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UntagOpenIDConnectProvider"),
             resource: "oidc-provider",
@@ -2552,7 +2552,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UntagPolicy"),
             resource: "policy",
@@ -2573,7 +2573,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UntagRole"),
             resource: "role",
@@ -2594,7 +2594,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UntagUser"),
             resource: "user",
@@ -2616,7 +2616,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateAccessKey"),
             resource: "user",
@@ -2639,7 +2639,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateAssumeRolePolicy"),
             resource: "role",
@@ -2661,7 +2661,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateGroup"),
             resource: "group",
@@ -2683,7 +2683,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateOpenIDConnectProviderThumbprint"),
             resource: "oidc-provider",
@@ -2704,7 +2704,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: Some("UpdateRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateRole"),
             resource: "role",
@@ -2725,7 +2725,7 @@ pub(crate) mod operation {
             &error::UNMODIFIABLE_ENTITY_EXCEPTION,
         ],
         result_wrapper: Some("UpdateRoleDescriptionResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateRoleDescription"),
             resource: "role",
@@ -2749,7 +2749,7 @@ pub(crate) mod operation {
             &error::SERVICE_FAILURE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("iam:UpdateUser"),
             resource: "user",

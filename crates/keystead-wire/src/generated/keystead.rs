@@ -106,7 +106,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:CreateAccount"),
             resource: "*",
@@ -128,7 +128,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:DeregisterNode"),
             resource: "node",
@@ -150,7 +150,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:DescribeNode"),
             resource: "node",
@@ -170,7 +170,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:ListAccounts"),
             resource: "*",
@@ -190,7 +190,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:ListNodes"),
             resource: "*",
@@ -214,7 +214,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:RegisterNode"),
             resource: "node",

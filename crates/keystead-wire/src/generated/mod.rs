@@ -6,6 +6,7 @@ pub mod iam;
 pub mod keystead;
 pub mod kms;
 pub mod rolesanywhere;
+pub mod rolesanywhere_sessions;
 pub mod secretsmanager;
 pub mod sts;
 
@@ -22,6 +23,7 @@ static SERVICES: &[&ServiceDef] = &[
     &sts::SERVICE,
     &iam::SERVICE,
     &rolesanywhere::SERVICE,
+    &rolesanywhere_sessions::SERVICE,
     &kms::SERVICE,
     &secretsmanager::SERVICE,
     &keystead::SERVICE,

@@ -146,7 +146,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:CreateProfile"),
             resource: "*",
@@ -184,7 +184,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:CreateTrustAnchor"),
             resource: "*",
@@ -220,7 +220,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DeleteAttributeMapping"),
             resource: "profile",
@@ -255,7 +255,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DeleteCrl"),
             resource: "crl",
@@ -285,7 +285,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DeleteProfile"),
             resource: "profile",
@@ -315,7 +315,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DeleteTrustAnchor"),
             resource: "trust-anchor",
@@ -345,7 +345,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DisableCrl"),
             resource: "crl",
@@ -376,7 +376,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DisableProfile"),
             resource: "profile",
@@ -407,7 +407,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:DisableTrustAnchor"),
             resource: "trust-anchor",
@@ -438,7 +438,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:EnableCrl"),
             resource: "crl",
@@ -469,7 +469,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:EnableProfile"),
             resource: "profile",
@@ -500,7 +500,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:EnableTrustAnchor"),
             resource: "trust-anchor",
@@ -530,7 +530,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:GetCrl"),
             resource: "crl",
@@ -560,7 +560,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:GetProfile"),
             resource: "profile",
@@ -590,7 +590,7 @@ pub(crate) mod operation {
             &error::SERVICE_UNAVAILABLE_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:GetSubject"),
             resource: "subject",
@@ -621,7 +621,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:GetTrustAnchor"),
             resource: "trust-anchor",
@@ -651,7 +651,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ImportCrl"),
             resource: "*",
@@ -685,7 +685,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ListCrls"),
             resource: "*",
@@ -715,7 +715,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ListProfiles"),
             resource: "*",
@@ -745,7 +745,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ListSubjects"),
             resource: "*",
@@ -776,7 +776,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ListTagsForResource"),
             resource: "trust-anchor",
@@ -803,7 +803,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:ListTrustAnchors"),
             resource: "*",
@@ -834,7 +834,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:PutAttributeMapping"),
             resource: "profile",
@@ -871,7 +871,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:TagResource"),
             resource: "trust-anchor",
@@ -899,7 +899,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:UntagResource"),
             resource: "trust-anchor",
@@ -927,7 +927,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:UpdateCrl"),
             resource: "crl",
@@ -963,7 +963,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:UpdateProfile"),
             resource: "profile",
@@ -1003,7 +1003,7 @@ pub(crate) mod operation {
             &error::VALIDATION_EXCEPTION,
         ],
         result_wrapper: None,
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("rolesanywhere:UpdateTrustAnchor"),
             resource: "trust-anchor",

@@ -161,7 +161,7 @@ pub(crate) mod operation {
             &error::REGION_DISABLED_EXCEPTION,
         ],
         result_wrapper: Some("AssumeRoleResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("sts:AssumeRole"),
             resource: "role",
@@ -191,7 +191,7 @@ pub(crate) mod operation {
             &error::REGION_DISABLED_EXCEPTION,
         ],
         result_wrapper: Some("AssumeRoleWithWebIdentityResult"),
-        unsigned: true,
+        auth: crate::schema::Auth::Nothing,
         access: AccessDef {
             action: Some("sts:AssumeRoleWithWebIdentity"),
             resource: "role",
@@ -208,7 +208,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::INVALID_AUTHORIZATION_MESSAGE_EXCEPTION],
         result_wrapper: Some("DecodeAuthorizationMessageResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("sts:DecodeAuthorizationMessage"),
             resource: "*",
@@ -225,7 +225,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[],
         result_wrapper: Some("GetAccessKeyInfoResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("sts:GetAccessKeyInfo"),
             resource: "*",
@@ -242,7 +242,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[],
         result_wrapper: Some("GetCallerIdentityResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: None,
             resource: "*",
@@ -263,7 +263,7 @@ pub(crate) mod operation {
             &error::REGION_DISABLED_EXCEPTION,
         ],
         result_wrapper: Some("GetFederationTokenResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("sts:GetFederationToken"),
             resource: "user",
@@ -280,7 +280,7 @@ pub(crate) mod operation {
         has_output: true,
         errors: &[&error::REGION_DISABLED_EXCEPTION],
         result_wrapper: Some("GetSessionTokenResult"),
-        unsigned: false,
+        auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: None,
             resource: "*",

@@ -185,13 +185,26 @@ impl<'a> Claim<'a> {
         service: &str,
         rules: Rules,
     ) -> Result<Authorization<'a>, AuthError> {
+        self.check_for(view, now, service, rules, &[ALGORITHM])
+    }
+
+    /// As [`Claim::check`], for other algorithms.
+    pub(super) fn check_for(
+        self,
+        view: &RequestView<'_>,
+        now: Timestamp,
+        service: &str,
+        rules: Rules,
+        algorithms: &[&str],
+    ) -> Result<Authorization<'a>, AuthError> {
         time::check(self.signed_at, now, self.expires)?;
         let signed_headers = ascending(self.signed_headers);
         check_signed(view, &signed_headers)?;
-        if self.algorithm != ALGORITHM {
+        if !algorithms.contains(&&*self.algorithm) {
             return Err(AuthError::Incomplete(format!(
-                "Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ",
-                quoted(&self.algorithm)
+                "Unsupported AWS 'algorithm': '{}' (only {} for now). ",
+                quoted(&self.algorithm),
+                algorithms.join(", ")
             )));
         }
         let [_, scope @ ..] = split_credential(&self.credential)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use super::{ALGORITHM, RequestView, Rules, UNSIGNED_PAYLOAD};
+use super::{RequestView, Rules, UNSIGNED_PAYLOAD};
 
 /// RFC 3986's unreserved characters are the only ones left as they are.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -71,10 +71,15 @@ pub(super) fn request(
 }
 
 /// The string that the signing key signs.
-pub(super) fn string_to_sign(amz_date: &str, scope: &str, canonical_sha256: &[u8; 32]) -> Vec<u8> {
+pub(super) fn string_to_sign(
+    algorithm: &str,
+    amz_date: &str,
+    scope: &str,
+    canonical_sha256: &[u8; 32],
+) -> Vec<u8> {
     let hash = hex(canonical_sha256);
     let lines = [
-        ALGORITHM.as_bytes(),
+        algorithm.as_bytes(),
         amz_date.as_bytes(),
         scope.as_bytes(),
         &hash,

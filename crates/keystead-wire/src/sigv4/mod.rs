@@ -24,6 +24,7 @@ mod error;
 mod key;
 mod sign;
 mod time;
+mod x509;
 
 use http::{HeaderMap, request};
 use keystead_crypto::digest;
@@ -33,6 +34,7 @@ pub use claim::Claim;
 pub use error::{AuthError, ErrorStyle};
 pub use key::SigningKey;
 pub use sign::{Credentials, Signer};
+pub use x509::{Holder, verify_holder};
 
 /// The only algorithm served. SigV4a (`AWS4-ECDSA-P256-SHA256`) is for multi-region endpoints.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -141,6 +143,7 @@ pub fn verify(
     let payload = authorization.payload_line(view, payload)?;
     let canonical = canonical::request(view, &authorization.coverage(), &payload);
     let to_sign = canonical::string_to_sign(
+        ALGORITHM,
         authorization.amz_date(),
         authorization.scope(),
         &digest::sha256(&canonical),

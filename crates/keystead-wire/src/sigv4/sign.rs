@@ -187,7 +187,8 @@ impl<'a> Signer<'a> {
         };
         let canonical = canonical::request(view, &coverage, payload);
         let scope = self.scope(amz_date);
-        let to_sign = canonical::string_to_sign(amz_date, &scope, &digest::sha256(&canonical));
+        let to_sign =
+            canonical::string_to_sign(ALGORITHM, amz_date, &scope, &digest::sha256(&canonical));
         let day = amz_date.get(..8).unwrap_or_default();
         let key = SigningKey::derive(
             &self.credentials.secret_access_key,

@@ -1,7 +1,7 @@
 //! awsQuery: the cases of `smithy-aws-protocol-tests/model/awsQuery` (Smithy, Apache-2.0).
 
 use keystead_wire::query::{self, Form};
-use keystead_wire::schema::{AccessDef, Kind, Member, OperationDef, Range, Schema};
+use keystead_wire::schema::{AccessDef, Auth, Kind, Member, OperationDef, Range, Schema};
 use keystead_wire::{ErrorAnswer, Value, sts};
 
 use crate::support::*;
@@ -90,7 +90,7 @@ static OPERATION: OperationDef = OperationDef {
     has_output: true,
     errors: &[],
     result_wrapper: Some("TryResult"),
-    unsigned: false,
+    auth: Auth::AccessKey,
     access: AccessDef {
         action: None,
         resource: "*",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::Request;
 use keystead_wire::query::{self, Form};
-use keystead_wire::schema::{AccessDef, Kind, Member, OperationDef, Schema};
+use keystead_wire::schema::{AccessDef, Auth, Kind, Member, OperationDef, Schema};
 use keystead_wire::validate::validate;
 use keystead_wire::{Blob, Sensitive, Value, cbor, identify, json, services, sts};
 use proptest::collection::vec;
@@ -23,7 +23,7 @@ static OPERATION: OperationDef = OperationDef {
     has_output: true,
     errors: &[],
     result_wrapper: Some("TryResult"),
-    unsigned: false,
+    auth: Auth::AccessKey,
     access: AccessDef {
         action: None,
         resource: "*",

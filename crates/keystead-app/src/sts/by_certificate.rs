@@ -1,0 +1,76 @@
+//! Becoming a role by a certificate: what Roles Anywhere asks of this service.
+
+use keystead_core::Result;
+use keystead_core::tags::Tags;
+use keystead_wire::sts as wire;
+
+use super::given::Given;
+use super::target::{Assumption, Target};
+use super::tokens;
+use crate::Ctx;
+use crate::access::Act;
+
+/// A role that is to be assumed for who has the key of a certificate.
+pub(crate) struct Wanted {
+    /// The role.
+    pub(crate) role_arn: String,
+    /// The session's name.
+    pub(crate) session: String,
+    /// How long it lasts, in seconds; refused where the role allows less.
+    pub(crate) seconds: i32,
+    /// The session's tags.
+    pub(crate) tags: Tags,
+    /// Who began it.
+    pub(crate) source_identity: String,
+    /// A policy that limits it.
+    pub(crate) policy: Option<String>,
+    /// Managed policies that limit it.
+    pub(crate) policy_arns: Vec<String>,
+}
+
+/// Credentials with the names of their session.
+pub(crate) struct Assumed {
+    /// The names.
+    pub(crate) user: wire::AssumedRoleUser,
+    /// The credentials.
+    pub(crate) credentials: wire::Credentials,
+    /// What policies and tags take of the room for them, in per cent.
+    pub(crate) packed: Option<i32>,
+}
+
+/// Makes the session, if the role trusts the caller of this call with all that it takes: to assume it, to tag the
+/// session, and to name its source.
+pub(crate) async fn assume(ctx: &Ctx, wanted: Wanted) -> Result<Assumed> {
+    let target = Target::find(ctx, wanted.role_arn).await?;
+    ctx.allow(&target.resource())?;
+    let mut also = vec!["sts:SetSourceIdentity"];
+    also.extend((!wanted.tags.is_empty()).then_some("sts:TagSession"));
+    for action in also {
+        ctx.allow_as(Act::Also(action), &target.resource())?;
+    }
+    let account = target.account.clone();
+    let (role, seconds) = target.into_role(Some(wanted.seconds), false)?;
+    let arn = |arn| wire::PolicyDescriptorType { arn: Some(arn) };
+    let arns = wanted.policy_arns.into_iter().map(arn).collect();
+    let given = Given::default()
+        .tagged(None, wanted.tags, Vec::new())?
+        .called(None, Some(wanted.source_identity))?
+        .limited(&ctx.app.store, &account, wanted.policy, Some(arns))
+        .await?;
+    let assumption = Assumption {
+        account,
+        role,
+        session: wanted.session,
+        seconds,
+        given,
+        web_identity: None,
+        at_least: None,
+    };
+    let (user, order) = assumption.order(ctx);
+    let issued = tokens::issue(ctx, order)?;
+    Ok(Assumed {
+        user,
+        credentials: issued.credentials,
+        packed: issued.packed,
+    })
+}
