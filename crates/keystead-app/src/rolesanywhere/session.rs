@@ -185,13 +185,9 @@ async fn note(
 ) -> Result<String> {
     let place = format!("{account}/{}/", ctx.region);
     let named = [place.as_bytes(), &certificate.subject_der].concat();
-    let mut random = [0; 16];
-    random.copy_from_slice(
-        digest::sha256(&named)
-            .first_chunk::<16>()
-            .unwrap_or(&[0; 16]),
-    );
-    let id = uuid_v4(u128::from_be_bytes(random));
+    let digest = digest::sha256(&named);
+    let half = digest.iter().take(16);
+    let id = uuid_v4(half.fold(0, |bits, octet| (bits << 8) | u128::from(*octet)));
     let key = format!("{place}{id}");
     let seen = Seen {
         at: ctx.now,
