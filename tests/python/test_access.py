@@ -21,13 +21,18 @@ ACCESS = tomllib.loads((HERE.parents[1] / "models" / "access.toml").read_text())
 
 # Nobody needs a permission for these (STS API reference, "No permissions are required").
 FREE = {(service, name) for service in ACCESS for name, entry in ACCESS[service].items() if entry.get("action") == ""}
-# These are decided by the policy of the role, and need no identity: test_sts*.py has their refusals.
-BY_TRUST = {("sts", "AssumeRole"), ("sts", "AssumeRoleWithWebIdentity")}
+# These are decided by the policy of the role, and need no identity: test_sts*.py and test_rolesanywhere_sessions.py
+# have their refusals.
+BY_TRUST = {
+    ("sts", "AssumeRole"),
+    ("sts", "AssumeRoleWithWebIdentity"),
+    ("rolesanywhere-sessions", "CreateSession"),
+}
 DECIDED = sorted(
     (service, name)
     for service in SAMPLES
     for name in SAMPLES[service]
-    if (service, name) not in FREE | BY_TRUST and not (service == "rolesanywhere" and name == "CreateSession")
+    if (service, name) not in FREE | BY_TRUST
 )
 
 decided = pytest.mark.parametrize(("service", "operation"), DECIDED)

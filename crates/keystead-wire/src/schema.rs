@@ -2,6 +2,7 @@
 //!
 //! The tables are generated (`cargo xtask gen`); codecs and validation read them.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use regex::Regex;
@@ -210,7 +211,6 @@ impl ServiceDef {
 }
 
 /// An operation that is served.
-#[derive(Debug)]
 pub struct OperationDef {
     /// The service it belongs to.
     pub service: &'static ServiceDef,
@@ -286,6 +286,13 @@ pub enum Place {
     Header(&'static str),
     /// The status of the answer.
     Status,
+}
+
+impl fmt::Debug for OperationDef {
+    /// Its name: the tables of an operation and its service name each other, and have no end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service.signing_name, self.name)
+    }
 }
 
 /// What IAM calls an operation (AWS, "Service Authorization Reference"; `models/access.toml`).

@@ -10,6 +10,7 @@ use keystead_wire::rolesanywhere as wire;
 use super::record::{self, Crl, Headed as _, Record, TrustAnchor};
 use super::{Given, Shown, invalid, shown};
 use crate::Ctx;
+use crate::access::{Resource, account_of};
 
 /// `rolesanywhere:ImportCrl`.
 pub(crate) async fn import_crl(
@@ -139,6 +140,10 @@ async fn check(ctx: &Ctx, anchor: &TrustAnchor, data: &[u8]) -> Result<()> {
 
 /// The trust anchor of this ARN. An alias is none here (API reference, ImportCrl).
 async fn anchor(ctx: &Ctx, arn: &str) -> Result<Stored<TrustAnchor>> {
+    let account = account_of(arn);
+    if account != ctx.account().as_str() {
+        ctx.allow(&Resource::new(arn, account))?;
+    }
     let prefix = record::arn::<TrustAnchor>(ctx, "");
     let id = arn.strip_prefix(&prefix);
     let found = match id {

@@ -413,3 +413,11 @@ fn a_client_names_what_the_server_finds() {
         }
     }
 }
+
+/// Operations and services name each other.
+#[test]
+fn what_is_printed_of_an_operation_has_an_end() {
+    let call = identify(&json("CertificateManager.ListCertificates"), b"{}", None).unwrap();
+    assert_eq!(format!("{:?}", call.operation), "acm:ListCertificates");
+    assert!(format!("{:?}", call.operation.service).contains("acm:ListCertificates"));
+}
