@@ -186,11 +186,11 @@ fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure
 fn put_away(root_key: &str) -> String {
     format!(
         "
-The root key in there may do everything. Make an administrator of your own:
+The access key in there is the root user's and may do everything. Make an administrator of your own:
   aws iam create-user --user-name admin
   aws iam attach-user-policy --user-name admin --policy-arn arn:aws:iam::aws:policy/AdministratorAccess
   aws iam create-access-key --user-name admin
-and once that key works, give the root key up:
+and once that key works, give the root user's key up:
   aws iam delete-access-key --access-key-id {root_key}
 "
     )
