@@ -10,7 +10,7 @@ use keystead_core::x509::{
     Extension, ExtensionValue, GeneralName, KeySpec, KeyUsageBit, Name, NameAttribute, Oid,
     TbsCertificate,
 };
-use keystead_core::{Error, ErrorKind, Result};
+use keystead_core::{Error, ErrorKind, Result, hex};
 use keystead_crypto::{KeyRing, StoredKey, random, x509};
 use keystead_store::{Batch, Collection, Expect, Store, Versioned};
 use serde::{Deserialize, Serialize};
@@ -180,7 +180,7 @@ impl SystemCa {
                 signature: KeySpec::EcP256.default_signature(),
             },
         )?;
-        let serial = serial.iter().map(|byte| format!("{byte:02x}")).collect();
+        let serial = hex(&serial);
         Ok(Prepared { tbs, serial })
     }
 }
@@ -189,11 +189,7 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
     let new = keys.generate(KeySpec::EcP256).await?;
     let key_id = x509::key_identifier(&new.spki_der)?;
     let serial = fresh_serial()?;
-    let tag: String = serial
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tag = hex(serial.get(..4).unwrap_or(&serial));
     // The tag tells the authorities of two installations apart in a trust store that has both.
     let subject_der = x509::encode_name(&common_name(&format!("Keystead system CA {tag}")))?;
     let algorithm = KeySpec::EcP256.default_signature();

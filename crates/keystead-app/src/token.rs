@@ -5,7 +5,7 @@
 //! counts together with it: where everything that was asked does, another request is another one.
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::Result;
+use keystead_core::{Result, hex};
 use keystead_crypto::digest::Sha256;
 use keystead_store::{Batch, Collection, Expect, Lease, Store, Versioned};
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,7 @@ pub(crate) async fn look_up(
         digest.update(part);
     }
     let digest = digest.finish();
-    let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
-    let key = format!("{prefix}{hex}");
+    let key = format!("{prefix}{}", hex(&digest));
     let found = store.get::<Record>(TOKENS, &key).await?;
     let before = match &found {
         Some(found) => Expect::Version(found.version),

@@ -17,6 +17,7 @@
 pub mod acm;
 pub mod arn;
 pub mod error;
+mod hex;
 pub mod iam;
 pub mod lint;
 pub mod pca;
@@ -27,4 +28,5 @@ pub mod x509;
 
 pub use arn::{AccountId, Arn, Region};
 pub use error::{Error, ErrorKind, Result};
+pub use hex::hex;
 pub use uuid::uuid_v4;

@@ -15,6 +15,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use keystead_app::outbound::{Document, Fetch, FetchError};
+use keystead_core::hex;
 use keystead_crypto::digest;
 use keystead_crypto::x509::Certificate;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -138,10 +139,10 @@ impl Trust {
 
     fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
         let digest = digest::sha1(certificate);
-        let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+        let thumbprint = hex(&digest);
         self.thumbprints
             .iter()
-            .any(|known| known.eq_ignore_ascii_case(&hex))
+            .any(|known| known.eq_ignore_ascii_case(&thumbprint))
     }
 }
 

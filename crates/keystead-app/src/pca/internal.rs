@@ -5,7 +5,7 @@
 use jiff::SignedDuration;
 use keystead_core::pca::{Action, Serial, Template, Validity, ValidityUnit};
 use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
-use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::x509;
 use keystead_store::{Collection, Haste, StoreError, Stored};
 
@@ -173,8 +173,7 @@ pub(crate) async fn has_revoked(
     serial: &[u8],
 ) -> Result<bool> {
     let found = owned(app, account, region, ca_arn).await?;
-    let hex: String = serial.iter().map(|octet| format!("{octet:02x}")).collect();
-    let Some(serial) = Serial::parse(&hex) else {
+    let Some(serial) = Serial::parse(&hex(serial)) else {
         return Ok(false);
     };
     let key = format!("{}/{}", found.key, serial.hex());

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use keystead_core::pca::{CertificateAuthority, Revocation};
 use keystead_core::x509::SignatureAlgorithm;
-use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
+use keystead_core::{AccountId, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::StoredKey;
 use keystead_store::{Collection, Store, Stored, Versioned};
 use serde::{Deserialize, Serialize};
@@ -152,9 +152,5 @@ pub(super) async fn own_certificate(
 
 /// The record key of a certificate that an authority works under.
 pub(super) fn own_certificate_key(authority: &str, fingerprint: &[u8]) -> String {
-    let hex: String = fingerprint
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
-    format!("{authority}/{hex}")
+    format!("{authority}/{}", hex(fingerprint))
 }

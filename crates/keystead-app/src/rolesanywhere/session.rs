@@ -6,7 +6,7 @@
 use keystead_core::pca::decimal;
 use keystead_core::rolesanywhere::{entrant, mapping};
 use keystead_core::tags::Tags;
-use keystead_core::{AccountId, Arn, Error, ErrorKind, Result, uuid_v4};
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Result, hex, uuid_v4};
 use keystead_crypto::digest;
 use keystead_crypto::x509::Certificate;
 use keystead_store::{Batch, Expect, Stored};
@@ -79,7 +79,7 @@ async fn admitted(
     let session_name = input
         .role_session_name
         .clone()
-        .unwrap_or_else(|| mapping::hex(&certificate.serial));
+        .unwrap_or_else(|| hex(&certificate.serial));
     let mut known = Admitted {
         account: account.clone(),
         trust_anchor_arn: input.trust_anchor_arn.clone(),

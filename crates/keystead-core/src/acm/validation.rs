@@ -1,10 +1,10 @@
 //! How the owner of a name is asked to show that it is his: requests for public certificates.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::acm::names::covers;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hex;
 
 /// A CNAME record to be made in the domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +64,6 @@ pub fn domains(
         domains.insert(name, at.to_ascii_lowercase());
     }
     Ok(domains)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String doesn't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The zones under `acm-validations.aws` that AWS points to have ten letters.

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::hex;
 use crate::tags::Tags;
 use crate::x509::{GeneralName, Name};
 
@@ -145,11 +146,6 @@ pub fn source_identity(subject: &Name, serial: &[u8]) -> String {
         Some(name) => name.to_owned(),
         None => format!("ID={}", hex(serial)),
     }
-}
-
-/// A serial number as sessions are named by it.
-pub fn hex(serial: &[u8]) -> String {
-    serial.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A name in text, the most special part first (RFC 4514 without escapes, as nothing reads it back).

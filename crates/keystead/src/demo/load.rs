@@ -11,6 +11,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use keystead_core::hex;
 use keystead_crypto::x509::Certificate;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -112,11 +113,7 @@ impl Checker {
             .and_then(<[_]>::first);
         let leaf = leaf.and_then(|leaf| Certificate::from_der(leaf).ok());
         let leaf = leaf.ok_or_else(|| Failure("the teller showed no certificate".into()))?;
-        let serial = leaf
-            .serial
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let serial = hex(&leaf.serial);
         Ok((speak_http(stream).await?, serial))
     }
 }
