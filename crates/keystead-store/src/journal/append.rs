@@ -157,7 +157,10 @@ impl Appender {
             }
         }
         for _ in 0..MAX_GROUPS {
-            if !self.shared.may_wait() && self.shared.write_group() {
+            if self.shared.may_wait() {
+                break;
+            }
+            if self.shared.write_group() {
                 return Ok(());
             }
         }

@@ -4,6 +4,7 @@ use keystead_crypto::seal::Sealer;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::failure;
+use super::readers;
 use crate::StoreError;
 use crate::batch::{LeaseToken, Settle, Step};
 use crate::engine::{Row, Take, Taken, seal};
@@ -23,20 +24,8 @@ pub(super) fn get(
     queue: &str,
     id: &str,
 ) -> Result<Option<Row>, StoreError> {
-    connection
-        .prepare_cached("SELECT version, payload FROM due WHERE queue = ?1 AND id = ?2")
-        .and_then(|mut statement| {
-            statement
-                .query_row([queue, id], |row| {
-                    Ok(Row {
-                        key: id.into(),
-                        version: row.get(0)?,
-                        sealed: row.get(1)?,
-                    })
-                })
-                .optional()
-        })
-        .map_err(failure)
+    let sql = "SELECT version, payload FROM due WHERE queue = ?1 AND id = ?2";
+    readers::row(connection, sql, queue, id)
 }
 
 /// Takes what is due; within the writer's transaction.

@@ -103,16 +103,28 @@ impl Readers {
     }
 }
 
+/// The record with this key.
 pub(super) fn get(
     connection: &Connection,
     collection: &str,
     key: &str,
 ) -> Result<Option<Row>, StoreError> {
+    let sql = "SELECT version, value FROM record WHERE collection = ?1 AND key = ?2";
+    row(connection, sql, collection, key)
+}
+
+/// The one row of this place and key: `sql` asks for its version and its sealed value.
+pub(super) fn row(
+    connection: &Connection,
+    sql: &str,
+    place: &str,
+    key: &str,
+) -> Result<Option<Row>, StoreError> {
     connection
-        .prepare_cached("SELECT version, value FROM record WHERE collection = ?1 AND key = ?2")
+        .prepare_cached(sql)
         .and_then(|mut statement| {
             statement
-                .query_row(params![collection, key], |row| {
+                .query_row([place, key], |row| {
                     Ok(Row {
                         key: key.into(),
                         version: row.get(0)?,
