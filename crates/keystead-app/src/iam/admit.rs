@@ -11,7 +11,7 @@ use keystead_wire::value::Value;
 
 use super::managed::ManagedPolicy;
 use super::record::{Group, InstanceProfile, OidcProvider, Resource as Record, Role, User, find};
-use crate::access::{Act, At, Resource};
+use crate::access::{Act, At, Resource, account_of};
 use crate::{Ctx, PrincipalKind};
 
 /// Decides the call on what its input names.
@@ -119,8 +119,7 @@ async fn policy(ctx: &Ctx, said: At<'_>) -> Result<Named> {
     let Some(arn) = said.text_at("PolicyArn") else {
         return named::<ManagedPolicy>(ctx, said, "policy", "PolicyName").await;
     };
-    let owner = arn.split(':').nth(4).unwrap_or_default();
-    let tags = match AccountId::parse(owner) {
+    let tags = match AccountId::parse(account_of(&arn)) {
         Ok(owner) if owner == *ctx.account() => {
             let name = arn.rsplit('/').next().unwrap_or_default();
             find::<ManagedPolicy>(&ctx.app.store, &owner, name)

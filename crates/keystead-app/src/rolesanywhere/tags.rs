@@ -45,7 +45,7 @@ pub(crate) async fn list_tags_for_resource(
     input: wire::ListTagsForResourceRequest,
 ) -> Result<wire::ListTagsForResourceResponse> {
     let arn = &input.resource_arn;
-    let tags = match kind_of(arn)? {
+    let tags = match kind_of(arn)?.as_str() {
         TrustAnchor::NAME => of::<TrustAnchor>(ctx, arn).await?,
         Profile::NAME => of::<Profile>(ctx, arn).await?,
         Crl::NAME => of::<Crl>(ctx, arn).await?,
@@ -68,7 +68,7 @@ pub(super) fn pairs(tags: Vec<wire::Tag>) -> Vec<(String, String)> {
 }
 
 async fn change(ctx: &Ctx, arn: &str, how: impl Fn(&mut Tags) -> Result<()>) -> Result<()> {
-    match kind_of(arn)? {
+    match kind_of(arn)?.as_str() {
         TrustAnchor::NAME => changed::<TrustAnchor>(ctx, arn, how).await,
         Profile::NAME => changed::<Profile>(ctx, arn, how).await,
         Crl::NAME => changed::<Crl>(ctx, arn, how).await,
@@ -92,11 +92,10 @@ async fn of<K: Record>(ctx: &Ctx, arn: &str) -> Result<Tags> {
 }
 
 /// The kind that an ARN names.
-fn kind_of(arn: &str) -> Result<&str> {
-    Arn::parse(arn)?;
-    let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
-    let resource = resource.strip_prefix("alias/").unwrap_or(resource);
-    Ok(resource.split('/').next().unwrap_or_default())
+fn kind_of(arn: &str) -> Result<String> {
+    let Arn { resource, .. } = Arn::parse(arn)?;
+    let resource = resource.strip_prefix("alias/").unwrap_or(&resource);
+    Ok(resource.split('/').next().unwrap_or_default().to_owned())
 }
 
 fn no_resource(arn: &str) -> Error {

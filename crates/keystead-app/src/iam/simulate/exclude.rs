@@ -6,6 +6,7 @@ use keystead_wire::iam as wire;
 
 use super::evaluate::Origin;
 use super::input::invalid;
+use crate::access::account_of;
 use crate::iam::effective::Effective;
 
 /// Which policies to leave out.
@@ -106,7 +107,7 @@ impl Rule {
 }
 
 fn is_aws(arn: &str) -> bool {
-    arn.split(':').nth(4) == Some("aws")
+    account_of(arn) == "aws"
 }
 
 /// A text with at most one `*` and any number of `?` (model, PolicyIdentifier).
