@@ -4,8 +4,8 @@ use keystead_core::{Error, ErrorKind, Result};
 use keystead_wire::sts as wire;
 
 use super::given::{Given, pairs};
-use super::target::{Assumption, Target};
-use super::{refuse_mfa, session_refused, tokens};
+use super::target::{Target, Terms};
+use super::{refuse_mfa, session_refused};
 use crate::access::Act;
 use crate::{Ctx, PrincipalKind};
 
@@ -42,28 +42,22 @@ pub(crate) async fn assume_role(
         ctx.allow_as(Act::Also("sts:SetSourceIdentity"), &target.resource())?;
     }
     let chained = matches!(ctx.principal.kind, PrincipalKind::Role { .. });
-    let account = target.account.clone();
-    let (role, seconds) = target.into_role(input.duration_seconds, chained)?;
-    let given = given
-        .limited(&ctx.app.store, &account, input.policy, input.policy_arns)
-        .await?;
-    let source_identity = given.source_identity.clone();
-    let assumption = Assumption {
-        account,
-        role,
+    let terms = Terms {
         session: input.role_session_name,
-        seconds,
+        seconds: input.duration_seconds,
+        chained,
         given,
+        limits: (input.policy, input.policy_arns),
         web_identity: None,
         at_least: input.minimum_session_token_size,
     };
-    let (user, order) = assumption.order(ctx);
-    let issued = tokens::issue(ctx, order)?;
+    let begun = target.begin(ctx, terms).await?;
+    let issued = begun.issued;
     Ok(wire::AssumeRoleResponse {
         credentials: Some(issued.credentials),
-        assumed_role_user: Some(user),
+        assumed_role_user: Some(begun.user),
         packed_policy_size: issued.packed,
-        source_identity,
+        source_identity: begun.source_identity,
         session_token_utilization: issued.utilization,
         session_token_size: issued.size,
     })

@@ -5,8 +5,7 @@ use keystead_core::tags::Tags;
 use keystead_wire::sts as wire;
 
 use super::given::Given;
-use super::target::{Assumption, Target};
-use super::tokens;
+use super::target::{Target, Terms};
 use crate::Ctx;
 use crate::access::Act;
 
@@ -48,29 +47,22 @@ pub(crate) async fn assume(ctx: &Ctx, wanted: Wanted) -> Result<Assumed> {
     for action in also {
         ctx.allow_as(Act::Also(action), &target.resource())?;
     }
-    let account = target.account.clone();
-    let (role, seconds) = target.into_role(Some(wanted.seconds), false)?;
     let arn = |arn| wire::PolicyDescriptorType { arn: Some(arn) };
     let arns = wanted.policy_arns.into_iter().map(arn).collect();
     let given = Given::default()
         .tagged(None, wanted.tags, Vec::new())?
-        .called(None, Some(wanted.source_identity))?
-        .limited(&ctx.app.store, &account, wanted.policy, Some(arns))
-        .await?;
-    let assumption = Assumption {
-        account,
-        role,
+        .called(None, Some(wanted.source_identity))?;
+    let terms = Terms {
         session: wanted.session,
-        seconds,
+        seconds: Some(wanted.seconds),
         given,
-        web_identity: None,
-        at_least: None,
+        limits: (wanted.policy, Some(arns)),
+        ..Terms::default()
     };
-    let (user, order) = assumption.order(ctx);
-    let issued = tokens::issue(ctx, order)?;
+    let begun = target.begin(ctx, terms).await?;
     Ok(Assumed {
-        user,
-        credentials: issued.credentials,
-        packed: issued.packed,
+        user: begun.user,
+        credentials: begun.issued.credentials,
+        packed: begun.issued.packed,
     })
 }

@@ -8,7 +8,7 @@ use keystead_wire::sts as wire;
 use super::caller::in_partition;
 use super::given::Given;
 use super::session::{Named, WebIdentity, Who, role_session_arn};
-use super::tokens::Order;
+use super::tokens::{self, Issued, Order};
 use crate::Ctx;
 use crate::access::Resource;
 use crate::iam::record::{self, Role};
@@ -65,9 +65,47 @@ impl Target {
         }
     }
 
+    /// Begins a session of the role, which the caller was let through to.
+    pub(super) async fn begin(self, ctx: &Ctx, terms: Terms) -> Result<Begun> {
+        let account = self.account.clone();
+        let (role, seconds) = self.into_role(terms.seconds, terms.chained)?;
+        let (policy, arns) = terms.limits;
+        let given = terms
+            .given
+            .limited(&ctx.app.store, &account, policy, arns)
+            .await?;
+        let source_identity = given.source_identity.clone();
+        let role = Named {
+            name: role.entity.name,
+            id: role.entity.id,
+        };
+        let session = terms.session;
+        let arn = role_session_arn(&account, &role.name, &session);
+        let user = wire::AssumedRoleUser {
+            assumed_role_id: format!("{}:{session}", role.id),
+            arn: in_partition(&arn, ctx.region.partition()),
+        };
+        let order = Order {
+            account,
+            who: Who::Role {
+                role,
+                session,
+                web_identity: terms.web_identity,
+            },
+            given,
+            seconds,
+            at_least: terms.at_least,
+        };
+        Ok(Begun {
+            user,
+            issued: tokens::issue(ctx, order)?,
+            source_identity,
+        })
+    }
+
     /// The role, and how long its session lasts: an hour, or what is asked, up to the role's limit, and up to an
     /// hour for who is in a session of a role already (API reference, AssumeRole, `DurationSeconds`).
-    pub(super) fn into_role(self, asked: Option<i32>, chained: bool) -> Result<(Role, i32)> {
+    fn into_role(self, asked: Option<i32>, chained: bool) -> Result<(Role, i32)> {
         let role = self.role.ok_or_else(|| {
             // Nobody is let through to a role that trusts nobody.
             Error::new(ErrorKind::Internal, "a decision let through to no role")
@@ -89,49 +127,30 @@ impl Target {
     }
 }
 
-/// A session of a role that is to begin.
-pub(super) struct Assumption {
-    pub(super) account: AccountId,
-    pub(super) role: Role,
+/// On what terms a session of a role begins.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// Its name.
     pub(super) session: String,
-    pub(super) seconds: i32,
+    /// How long it is to last, in seconds.
+    pub(super) seconds: Option<i32>,
+    /// Whether who asks is in a session of a role already.
+    pub(super) chained: bool,
+    /// Its tags and its source.
     pub(super) given: Given,
+    /// The policy and the managed policies that are to limit it.
+    pub(super) limits: (Option<String>, Option<Vec<wire::PolicyDescriptorType>>),
+    /// Who was vouched for, where an identity provider did.
     pub(super) web_identity: Option<WebIdentity>,
+    /// The least length of the token.
     pub(super) at_least: Option<i32>,
 }
 
-impl Assumption {
-    /// The names of the session, as answers show them, and the order for its credentials.
-    pub(super) fn order(self, ctx: &Ctx) -> (wire::AssumedRoleUser, Order) {
-        let Self {
-            account,
-            role,
-            session,
-            ..
-        } = self;
-        let role = Named {
-            name: role.entity.name,
-            id: role.entity.id,
-        };
-        let arn = role_session_arn(&account, &role.name, &session);
-        let names = wire::AssumedRoleUser {
-            assumed_role_id: format!("{}:{session}", role.id),
-            arn: in_partition(&arn, ctx.region.partition()),
-        };
-        let who = Who::Role {
-            role,
-            session,
-            web_identity: self.web_identity,
-        };
-        let order = Order {
-            account,
-            who,
-            given: self.given,
-            seconds: self.seconds,
-            at_least: self.at_least,
-        };
-        (names, order)
-    }
+/// A session of a role, as answers show it.
+pub(super) struct Begun {
+    pub(super) user: wire::AssumedRoleUser,
+    pub(super) issued: Issued,
+    pub(super) source_identity: Option<String>,
 }
 
 /// A trust policy that names an id which was never given.

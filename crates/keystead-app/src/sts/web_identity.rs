@@ -9,8 +9,7 @@ use super::given::Given;
 use super::jwt::{Token, invalid};
 use super::provider_keys::no_key;
 use super::session::WebIdentity;
-use super::target::{Assumption, Target};
-use super::tokens;
+use super::target::{Target, Terms};
 use crate::access::Act;
 use crate::iam::record::{self, OidcProvider};
 use crate::{Ctx, PrincipalKind};
@@ -51,18 +50,12 @@ pub(crate) async fn assume_role_with_web_identity(
         let decided = ctx.allow_as(Act::Also(action), &target.resource());
         decided.map_err(|error| not_authorized(error, action))?;
     }
-    let account = target.account.clone();
-    let (role, seconds) = target.into_role(input.duration_seconds, false)?;
-    let given = given
-        .limited(&ctx.app.store, &account, input.policy, input.policy_arns)
-        .await?;
-    let source_identity = given.source_identity.clone();
-    let assumption = Assumption {
-        account,
-        role,
+    let terms = Terms {
         session: input.role_session_name,
-        seconds,
+        seconds: input.duration_seconds,
+        chained: false,
         given,
+        limits: (input.policy, input.policy_arns),
         // The session has its tags already.
         web_identity: Some(WebIdentity {
             tags: Tags::new(),
@@ -70,16 +63,16 @@ pub(crate) async fn assume_role_with_web_identity(
         }),
         at_least: input.minimum_session_token_size,
     };
-    let (user, order) = assumption.order(ctx);
-    let issued = tokens::issue(ctx, order)?;
+    let begun = target.begin(ctx, terms).await?;
+    let issued = begun.issued;
     Ok(wire::AssumeRoleWithWebIdentityResponse {
         credentials: Some(issued.credentials),
         subject_from_web_identity_token: Some(identity.subject.clone()),
-        assumed_role_user: Some(user),
+        assumed_role_user: Some(begun.user),
         packed_policy_size: issued.packed,
         provider: Some(identity.provider_arn),
         audience: Some(identity.audience),
-        source_identity,
+        source_identity: begun.source_identity,
         session_token_utilization: issued.utilization,
         session_token_size: issued.size,
     })
