@@ -18,6 +18,7 @@ mod general_name;
 mod name;
 pub mod pem;
 mod public_key;
+mod signed;
 
 pub use certificate::{Certificate, Signing};
 pub use chain::{order_chain, verify_chain};

@@ -11,6 +11,7 @@ use super::extension::{SUBJECT_KEY_ID, authority_key_id, parse_extensions};
 use super::name::parse_name;
 use super::pem;
 use super::public_key::{PublicKey, verify_signature};
+use super::signed::Signed;
 use crate::der::{self, Reader, tag};
 use crate::{CryptoError, digest};
 
@@ -82,14 +83,11 @@ impl Certificate {
     /// As [`Certificate::parse`].
     pub fn from_der(der: &[u8]) -> Result<Self, CryptoError> {
         too_long(der.len())?;
-        let mut outer = Reader::new(der);
-        let mut certificate = outer.enter(tag::SEQUENCE)?;
-        outer.finish()?;
-        let tbs = certificate.expect(tag::SEQUENCE)?;
-        let identifier = certificate.expect(tag::SEQUENCE)?;
-        let signature = der::bit_string(certificate.expect(tag::BIT_STRING)?.content)?;
-        certificate.finish()?;
-
+        let Signed {
+            tbs,
+            identifier,
+            signature,
+        } = Signed::read(der)?;
         let mut fields = tbs.reader();
         let version = match fields.optional(tag::context_constructed(0))? {
             Some(version) => version_number(version.reader())?,

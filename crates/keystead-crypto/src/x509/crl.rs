@@ -6,6 +6,7 @@ use super::algorithm::Scheme;
 use super::name::parse_name;
 use super::pem;
 use super::public_key::PublicKey;
+use super::signed::Signed;
 use crate::CryptoError;
 use crate::der::{self, Reader, tag};
 
@@ -38,14 +39,11 @@ impl Crl {
     /// extension, without which it means something else (an indirect or partial list).
     pub fn parse(input: &[u8]) -> Result<Self, CryptoError> {
         let der = pem::unarmor(input, &LABELS, "certificate revocation list")?;
-        let mut outer = Reader::new(&der);
-        let mut list = outer.enter(tag::SEQUENCE)?;
-        outer.finish()?;
-        let tbs = list.expect(tag::SEQUENCE)?;
-        let identifier = list.expect(tag::SEQUENCE)?;
-        let signature = der::bit_string(list.expect(tag::BIT_STRING)?.content)?;
-        list.finish()?;
-
+        let Signed {
+            tbs,
+            identifier,
+            signature,
+        } = Signed::read(&der)?;
         let mut fields = tbs.reader();
         fields.optional(tag::INTEGER)?;
         if fields.expect(tag::SEQUENCE)?.whole != identifier.whole {

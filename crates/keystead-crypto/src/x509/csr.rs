@@ -7,6 +7,7 @@ use super::extension::parse_extensions;
 use super::name::parse_name;
 use super::pem;
 use super::public_key::PublicKey;
+use super::signed::Signed;
 use crate::CryptoError;
 use crate::der::{self, Reader, tag};
 
@@ -60,14 +61,12 @@ impl Csr {
     }
 
     fn from_der(der: &[u8]) -> Result<Self, CryptoError> {
-        let mut outer = Reader::new(der);
-        let mut request = outer.enter(tag::SEQUENCE)?;
-        outer.finish()?;
-        let info = request.expect(tag::SEQUENCE)?;
-        let scheme = Scheme::parse(&request.expect(tag::SEQUENCE)?)?;
-        let signature = der::bit_string(request.expect(tag::BIT_STRING)?.content)?;
-        request.finish()?;
-
+        let Signed {
+            tbs: info,
+            identifier,
+            signature,
+        } = Signed::read(der)?;
+        let scheme = Scheme::parse(&identifier)?;
         let mut fields = info.reader();
         if der::small_integer(fields.expect(tag::INTEGER)?.content)? != 0 {
             return Err(CryptoError::Malformed(
