@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::digest;
+use keystead_store::{Collection, Stored, Versioned};
 
 use crate::Ctx;
 
@@ -39,6 +40,29 @@ pub(crate) fn resume(ctx: &Ctx, scope: &str, token: &str) -> Result<String> {
     } else {
         Err(refused())
     }
+}
+
+/// A page of the records of the caller's account and region, in the order of their keys, from behind the page
+/// that `after` is the token of, with the token for the next one.
+pub(crate) async fn page<T: Versioned>(
+    ctx: &Ctx,
+    scope: &str,
+    collection: Collection,
+    after: Option<&str>,
+    size: usize,
+) -> Result<(Vec<Stored<T>>, Option<String>)> {
+    let after = after.map(|token| resume(ctx, scope, token)).transpose()?;
+    let store = &ctx.app.store;
+    // One more tells whether there is a next page.
+    let most = size.saturating_add(1);
+    let mut found = store
+        .scan(collection, &ctx.prefix(), after.as_deref(), most)
+        .await?;
+    let more = found.len() > size;
+    found.truncate(size);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last: &Stored<T>| token(ctx, scope, &last.key));
+    Ok((found, next))
 }
 
 fn mac(ctx: &Ctx, scope: &str, last: &str) -> Vec<u8> {

@@ -32,6 +32,7 @@ mod ids;
 pub mod nodes;
 pub mod outbound;
 pub mod pca;
+mod retry;
 mod rolesanywhere;
 mod sts;
 pub mod system_ca;

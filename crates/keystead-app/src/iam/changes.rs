@@ -131,22 +131,12 @@ pub(crate) fn save<R: Resource>(batch: &mut Batch, stored: &Stored<R>) {
     batch.put(R::COLLECTION, stored.key.as_str(), &stored.value, expect);
 }
 
-/// Does it again, from its reads on, where somebody else changed a record in between; at last answers
-/// [`ErrorKind::ConcurrentModification`].
-pub(crate) async fn retrying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+/// Does it again, from its reads on, where somebody else changed a record in between.
+pub(crate) async fn retrying<T, F>(attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let mut outcome = attempt().await;
-    for _ in 1..ATTEMPTS {
-        match outcome {
-            Err(error) if error.kind == ErrorKind::ConcurrentModification => {
-                outcome = attempt().await;
-            }
-            other => return other,
-        }
-    }
-    outcome
+    crate::retry::retrying(ATTEMPTS, attempt).await
 }
 
 /// Of those who collide one gets through every time, so this many callers at once are all served.

@@ -44,28 +44,11 @@ pub(crate) async fn list_nodes(
         .max_results
         .and_then(|most| usize::try_from(most).ok())
         .unwrap_or(DEFAULT_PAGE);
-    let after = match &input.next_token {
-        Some(token) => Some(cursor::resume(ctx, SCOPE, token)?),
-        None => None,
-    };
-    let found: Vec<Stored<Node>> = ctx
-        .app
-        .store
-        .scan(
-            NODES,
-            &ctx.prefix(),
-            after.as_deref(),
-            limit.saturating_add(1),
-        )
-        .await?;
-    let more = found.len() > limit;
-    let page = found.get(..limit.min(found.len())).unwrap_or_default();
+    let after = input.next_token.as_deref();
+    let (page, next_token) = cursor::page::<Node>(ctx, SCOPE, NODES, after, limit).await?;
     Ok(wire::ListNodesResponse {
         nodes: page.iter().map(|node| shown(ctx, &node.value)).collect(),
-        next_token: page
-            .last()
-            .filter(|_| more)
-            .map(|last| cursor::token(ctx, SCOPE, &last.key)),
+        next_token,
     })
 }
 

@@ -195,34 +195,26 @@ pub async fn list_certificate_authorities(
     ctx.allow_own("*")?;
     let owner = input.resource_owner.unwrap_or(wire::ResourceOwner::Self_);
     let scope = format!("ListCertificateAuthorities {owner}");
-    let after = input
-        .next_token
-        .map(|token| cursor::resume(ctx, &scope, &token))
-        .transpose()?;
+    let after = input.next_token.as_deref();
     if owner == wire::ResourceOwner::OtherAccounts {
+        // A token of another listing is refused all the same.
+        after
+            .map(|token| cursor::resume(ctx, &scope, token))
+            .transpose()?;
         return Ok(wire::ListCertificateAuthoritiesResponse {
             next_token: None,
             certificate_authorities: Some(Vec::new()),
         });
     }
-    let page = page_size(input.max_results);
-    let mut found = ctx
-        .app
-        .store
-        .scan::<Authority>(AUTHORITIES, &ctx.prefix(), after.as_deref(), page + 1)
-        .await?;
-    let more = found.len() > page;
-    found.truncate(page);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| cursor::token(ctx, &scope, &last.key));
+    let size = page_size(input.max_results);
+    let (found, next_token) =
+        cursor::page::<Authority>(ctx, &scope, AUTHORITIES, after, size).await?;
     let shown = found
         .iter()
         .filter(|stored| !stored.value.ca.is_to_be_purged(ctx.now))
         .map(|stored| convert::shown_authority(&stored.value.ca, ctx.now));
     Ok(wire::ListCertificateAuthoritiesResponse {
-        next_token: next,
+        next_token,
         certificate_authorities: Some(shown.collect()),
     })
 }

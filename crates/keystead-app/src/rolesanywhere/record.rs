@@ -11,6 +11,7 @@ use keystead_store::{Batch, Collection, Expect, Stored, Versioned};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Act, Allowed, Resource};
+use crate::retry::retrying;
 use crate::{Ctx, cursor};
 
 /// The ids that aliases stand for, by `account/region/kind/alias`.
@@ -296,18 +297,17 @@ pub(crate) async fn change<K: Record + Clone>(
     identifier: &str,
     how: impl Fn(&mut K) -> Result<()>,
 ) -> Result<K> {
-    for _ in 0..CONFLICT_TRIES {
+    let how = &how;
+    persevering(identifier, || async move {
         let mut found = find::<K>(ctx, identifier).await?.into_inner();
         how(&mut found.value)?;
         let mut batch = Batch::new();
         let expect = Expect::Version(found.version);
         batch.put(K::COLLECTION, found.key, &found.value, expect);
-        match ctx.app.store.commit(batch).await.map_err(Error::from) {
-            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
-            committed => return committed.map(|_| found.value),
-        }
-    }
-    Err(busy(identifier))
+        ctx.app.store.commit(batch).await?;
+        Ok(found.value)
+    })
+    .await
 }
 
 /// As [`change`], where the alias may change, and the time of the last change does.
@@ -316,7 +316,8 @@ pub(crate) async fn update<K: Headed + Clone>(
     identifier: &str,
     how: impl Fn(&mut K) -> Result<()>,
 ) -> Result<Changed<K>> {
-    for _ in 0..CONFLICT_TRIES {
+    let how = &how;
+    persevering(identifier, || async move {
         let mut found = find::<K>(ctx, identifier).await?.into_inner();
         let before = found.value.head().alias.clone();
         how(&mut found.value)?;
@@ -330,19 +331,25 @@ pub(crate) async fn update<K: Headed + Clone>(
         take_alias(ctx, &found.value, &mut batch).await?;
         let expect = Expect::Version(found.version);
         batch.put(K::COLLECTION, found.key, &found.value, expect);
-        match ctx.app.store.commit(batch).await.map_err(Error::from) {
-            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
-            committed => {
-                committed?;
-                let value = found.value;
-                return Ok(Changed {
-                    value,
-                    previous_alias,
-                });
-            }
-        }
-    }
-    Err(busy(identifier))
+        ctx.app.store.commit(batch).await?;
+        Ok(Changed {
+            value: found.value,
+            previous_alias,
+        })
+    })
+    .await
+}
+
+/// Does it again where somebody else changed the record in between.
+async fn persevering<T, F>(identifier: &str, attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let outcome = retrying(CONFLICT_TRIES, attempt).await;
+    outcome.map_err(|error| match error.kind {
+        ErrorKind::ConcurrentModification => busy(identifier),
+        _ => error,
+    })
 }
 
 /// Deletes the caller's record; `also` adds to the commit.
@@ -379,23 +386,7 @@ pub(crate) async fn list<K: Record>(
             ));
         }
     };
-    let after = token
-        .map(|token| cursor::resume(ctx, K::NAME, token))
-        .transpose()?;
-    let mut found: Vec<Stored<K>> = ctx
-        .app
-        .store
-        .scan(
-            K::COLLECTION,
-            &ctx.prefix(),
-            after.as_deref(),
-            size.saturating_add(1),
-        )
-        .await?;
-    let more = found.len() > size;
-    found.truncate(size);
-    let next = found.last().filter(|_| more);
-    let next = next.map(|last| cursor::token(ctx, K::NAME, &last.key));
+    let (found, next) = cursor::page::<K>(ctx, K::NAME, K::COLLECTION, token, size).await?;
     Ok((found.into_iter().map(|stored| stored.value).collect(), next))
 }
 
@@ -438,7 +429,7 @@ fn busy(identifier: &str) -> Error {
 }
 
 /// How often a change is tried again because somebody else changed the record meanwhile.
-const CONFLICT_TRIES: u32 = 8;
+const CONFLICT_TRIES: usize = 8;
 
 /// A page where the caller names no size: as many as all of a kind (AWS names no figure).
 const DEFAULT_PAGE: usize = MOST_OF_A_KIND;

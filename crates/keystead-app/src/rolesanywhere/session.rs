@@ -15,6 +15,7 @@ use keystead_wire::rolesanywhere_sessions as wire;
 use super::path::{check_revocation, to_anchor};
 use super::record::{Profile, Record, Seen, Subject, TrustAnchor};
 use super::workload::{Admitted, Workload};
+use crate::retry::retrying;
 use crate::sts::by_certificate::{Assumed, Wanted, assume};
 use crate::{Ctx, PrincipalKind};
 
@@ -196,8 +197,9 @@ async fn note(
         pem: certificate.to_pem(),
         failed,
     };
-    for _ in 0..CONFLICT_TRIES {
-        let found: Option<Stored<Subject>> = ctx.app.store.get(Subject::COLLECTION, &key).await?;
+    let (id, key, seen) = (&id, &key, &seen);
+    let noted = retrying(CONFLICT_TRIES, || async move {
+        let found: Option<Stored<Subject>> = ctx.app.store.get(Subject::COLLECTION, key).await?;
         let (expect, mut subject) = match found {
             Some(found) => (Expect::Version(found.version), found.value),
             None => (
@@ -215,15 +217,15 @@ async fn note(
         subject.note(seen.clone());
         let mut batch = Batch::new();
         batch.put(Subject::COLLECTION, key.as_str(), &subject, expect);
-        match ctx.app.store.commit(batch).await.map_err(Error::from) {
-            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
-            committed => {
-                committed?;
-                break;
-            }
-        }
+        ctx.app.store.commit(batch).await?;
+        Ok(())
+    })
+    .await;
+    match noted {
+        // Where others were quicker every time, they have noted the same subject.
+        Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
+        noted => noted?,
     }
-    // Where others were quicker every time, they have noted the same subject.
     Ok(Arn::new(
         "rolesanywhere",
         &ctx.region,
@@ -238,4 +240,4 @@ fn denied(message: impl Into<String>) -> Error {
 }
 
 /// How often a use is noted again because the same subject was used by others meanwhile.
-const CONFLICT_TRIES: u32 = 8;
+const CONFLICT_TRIES: usize = 8;
