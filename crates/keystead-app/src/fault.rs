@@ -4,6 +4,8 @@
 //! of the caller with 400, the query services as their model says ("Common Errors" of each API
 //! reference).
 
+mod kms;
+
 use keystead_core::{Error, ErrorKind};
 use keystead_wire::error::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
@@ -36,6 +38,7 @@ pub fn answer(operation: &OperationDef, error: &Error) -> ErrorAnswer {
 pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
     let service = match service {
         "iam" => return iam(kind),
+        "kms" => return kms::code(kind),
         "sts" => return sts(kind),
         "rolesanywhere" => return roles_anywhere(kind),
         "acm-pca" => Service::Pca,
@@ -72,6 +75,8 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
             service.certificates("InvalidStateException", "ConflictException")
         }
         ErrorKind::InvalidTag => service.certificates("InvalidTagException", VALIDATION),
+        // KMS refuses what a certificate service asks of it: what its state is, is the caller's.
+        ErrorKind::Kms(_) => service.certificates("InvalidStateException", "ConflictException"),
         ErrorKind::LimitExceeded => "LimitExceededException",
         ErrorKind::MalformedCertificate => service.pca("MalformedCertificateException", VALIDATION),
         ErrorKind::MalformedCsr => service.pca("MalformedCSRException", VALIDATION),
@@ -113,7 +118,7 @@ fn iam(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::InvalidNextToken
         | ErrorKind::Validation => ("ValidationError", 400),
         ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
-        ErrorKind::InvalidState => ("UnmodifiableEntityException", 400),
+        ErrorKind::InvalidState | ErrorKind::Kms(_) => ("UnmodifiableEntityException", 400),
         ErrorKind::LimitExceeded | ErrorKind::TooManyTags => ("LimitExceededException", 409),
         ErrorKind::NotAttachable => ("PolicyNotAttachableException", 400),
         ErrorKind::NotFound => ("NoSuchEntityException", 404),
@@ -149,6 +154,7 @@ fn sts(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::InvalidParameter
         | ErrorKind::InvalidRequest
         | ErrorKind::InvalidState
+        | ErrorKind::Kms(_)
         | ErrorKind::MalformedCertificate
         | ErrorKind::MalformedCsr
         | ErrorKind::NotAttachable
@@ -186,6 +192,7 @@ fn roles_anywhere(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::InvalidRequest
         | ErrorKind::InvalidState
         | ErrorKind::InvalidTag
+        | ErrorKind::Kms(_)
         | ErrorKind::LimitExceeded
         | ErrorKind::MalformedCertificate
         | ErrorKind::MalformedCsr

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::kms;
+
 /// The result of a decision.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,6 +90,8 @@ pub enum ErrorKind {
     InvalidState,
     /// A tag is not acceptable.
     InvalidTag,
+    /// A refusal that only KMS knows.
+    Kms(kms::Fault),
     /// A named limit would be passed.
     LimitExceeded,
     /// Certificate text cannot be parsed.

@@ -19,6 +19,7 @@ pub mod arn;
 pub mod error;
 mod hex;
 pub mod iam;
+pub mod kms;
 pub mod lint;
 pub mod pca;
 pub mod rolesanywhere;

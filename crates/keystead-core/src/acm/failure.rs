@@ -81,6 +81,7 @@ impl Failure {
             | ErrorKind::InvalidPolicy
             | ErrorKind::InvalidRequest
             | ErrorKind::InvalidTag
+            | ErrorKind::Kms(_)
             | ErrorKind::MalformedCertificate
             | ErrorKind::MalformedCsr
             | ErrorKind::NotAttachable
