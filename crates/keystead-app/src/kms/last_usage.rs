@@ -1,0 +1,15 @@
+//! When a key was last used.
+
+use keystead_core::Result;
+use keystead_wire::kms as wire;
+
+use crate::Ctx;
+
+/// GetKeyLastUsage.
+pub async fn get_key_last_usage(
+    ctx: &Ctx,
+    input: wire::GetKeyLastUsageRequest,
+) -> Result<wire::GetKeyLastUsageResponse> {
+    let _ = (ctx, input);
+    Err(super::unserved())
+}
