@@ -3,11 +3,17 @@
 //! Sources: the KMS API reference and service model (2014-11-01), and the KMS developer guide, whose pages are named
 //! beside the rule that they justify.
 
+pub mod alias;
 mod ciphertext;
 mod fault;
+pub mod grant;
+#[cfg(test)]
+mod grant_tests;
 mod key;
 mod spec;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
@@ -16,7 +22,7 @@ pub use key::{
     RotationType, Stage,
 };
 pub use spec::{
-    ECDH, EncryptionAlgorithm, KeySpec, KeyUsage, ML_KEM, MacAlgorithm, MessageType, Origin,
-    SigningAlgorithm, WrappingAlgorithm,
+    ECDH, EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage, ML_KEM, MacAlgorithm,
+    MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
