@@ -17,6 +17,7 @@ mod keys;
 mod last_usage;
 mod life;
 mod policies;
+mod principals;
 mod record;
 mod regions;
 mod rotation;
@@ -50,6 +51,22 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::Known;
+
+/// Ends a call that was to be tried only, once all is decided and checked ("Testing your permissions").
+fn tried(dry_run: Option<bool>) -> keystead_core::Result<()> {
+    match dry_run {
+        Some(true) => Err(keystead_core::kms::Fault::DryRun
+            .error("The request would have succeeded, but the DryRun parameter was specified.")),
+        _ => Ok(()),
+    }
+}
+
+/// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
+/// ListAliases), and what is over 100 is cut to it.
+fn page_size(limit: Option<i32>) -> usize {
+    let asked = limit.and_then(|limit| usize::try_from(limit).ok());
+    asked.unwrap_or(50).clamp(1, 100)
+}
 
 fn unserved() -> keystead_core::Error {
     keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")

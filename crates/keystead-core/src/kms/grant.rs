@@ -320,7 +320,7 @@ impl GrantOperation {
     }
 
     /// Whether its requests have an encryption context.
-    fn has_context(self) -> bool {
+    pub fn has_context(self) -> bool {
         use GrantOperation as O;
         matches!(
             self,
