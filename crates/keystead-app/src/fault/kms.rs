@@ -8,9 +8,9 @@ pub(super) fn code(kind: ErrorKind) -> (&'static str, u16) {
     let code = match kind {
         ErrorKind::AccessDenied => "AccessDeniedException",
         ErrorKind::AlreadyExists => "AlreadyExistsException",
-        ErrorKind::ConcurrentModification
-        | ErrorKind::Conflict
-        | ErrorKind::RequestInProgress => "ConflictException",
+        ErrorKind::ConcurrentModification | ErrorKind::Conflict | ErrorKind::RequestInProgress => {
+            "ConflictException"
+        }
         ErrorKind::Internal
         | ErrorKind::RequestFailed
         | ErrorKind::Unavailable

@@ -185,11 +185,7 @@ impl KeySpec {
     pub fn is_asymmetric(self) -> bool {
         !matches!(
             self,
-            Self::SymmetricDefault
-                | Self::Hmac224
-                | Self::Hmac256
-                | Self::Hmac384
-                | Self::Hmac512
+            Self::SymmetricDefault | Self::Hmac224 | Self::Hmac256 | Self::Hmac384 | Self::Hmac512
         )
     }
 
