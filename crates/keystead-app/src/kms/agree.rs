@@ -83,7 +83,10 @@ pub async fn decapsulate(
     let found = shared.key(ctx).await?;
     unless_tried(input.dry_run)?;
     let held = custody::current(&found)?;
-    let secret = ctx.app.keys.decapsulate(held, &input.shared_secret_ciphertext_blob);
+    let secret = ctx
+        .app
+        .keys
+        .decapsulate(held, &input.shared_secret_ciphertext_blob);
     let secret = secret.await.map_err(|error| match error {
         // An altered ciphertext yields another secret (FIPS 203); one of another length is none at all.
         keystead_crypto::CryptoError::Malformed(message) => {

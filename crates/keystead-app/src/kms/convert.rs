@@ -2,8 +2,7 @@
 
 use keystead_core::Result;
 use keystead_core::kms::{
-    EncryptionAlgorithm, Fault, Key, KeySpec, KeyUsage, MacAlgorithm, MessageType,
-    SigningAlgorithm,
+    EncryptionAlgorithm, Fault, Key, KeySpec, KeyUsage, MacAlgorithm, MessageType, SigningAlgorithm,
 };
 use keystead_wire::kms as wire;
 

@@ -6,9 +6,9 @@ use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::StoredMaterial;
 use zeroize::Zeroizing;
 
+use super::elsewhere;
 use super::find::Found;
 use super::usable::refused;
-use super::elsewhere;
 use crate::Ctx;
 
 /// Encrypts under the key's current material: a ciphertext that names it.
@@ -33,7 +33,12 @@ pub(super) async fn encrypt(
     let payload = ctx
         .app
         .keys
-        .encrypt(held, EncryptionAlgorithm::SymmetricDefault, &bound, plaintext)
+        .encrypt(
+            held,
+            EncryptionAlgorithm::SymmetricDefault,
+            &bound,
+            plaintext,
+        )
         .await
         .map_err(refused)?;
     let payload = elsewhere::wrap(ctx, key, &bound, payload).await?;

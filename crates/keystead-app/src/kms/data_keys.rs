@@ -27,7 +27,9 @@ pub async fn generate_data_key(
         tokens: input.grant_tokens.as_deref().unwrap_or_default(),
         dry_run: input.dry_run,
     };
-    let made = wanted.key(ctx, input.key_spec, input.number_of_bytes).await?;
+    let made = wanted
+        .key(ctx, input.key_spec, input.number_of_bytes)
+        .await?;
     Ok(wire::GenerateDataKeyResponse {
         ciphertext_blob: Some(Blob::new(made.ciphertext)),
         plaintext: Some(made.clear.to_vec().into()),
@@ -49,7 +51,9 @@ pub async fn generate_data_key_without_plaintext(
         tokens: input.grant_tokens.as_deref().unwrap_or_default(),
         dry_run: input.dry_run,
     };
-    let made = wanted.key(ctx, input.key_spec, input.number_of_bytes).await?;
+    let made = wanted
+        .key(ctx, input.key_spec, input.number_of_bytes)
+        .await?;
     Ok(wire::GenerateDataKeyWithoutPlaintextResponse {
         ciphertext_blob: Some(Blob::new(made.ciphertext)),
         key_id: Some(made.found.arn.clone()),
@@ -111,9 +115,9 @@ pub async fn generate_random(
 ) -> Result<wire::GenerateRandomResponse> {
     usable::no_recipient(input.recipient.as_ref())?;
     ctx.allow_own("*")?;
-    let length = input
-        .number_of_bytes
-        .ok_or_else(|| invalid("NumberOfBytes is required: the length of the random byte string."))?;
+    let length = input.number_of_bytes.ok_or_else(|| {
+        invalid("NumberOfBytes is required: the length of the random byte string.")
+    })?;
     let bytes = match &input.custom_key_store_id {
         Some(store) => elsewhere::random(ctx, store, length_of(length)).await?,
         None => random_bytes(length)?,
@@ -152,7 +156,11 @@ impl Wanted<'_> {
             (Some(wire::DataKeySpec::Aes256), None) => 32,
             (Some(wire::DataKeySpec::Aes128), None) => 16,
             (None, Some(number)) => number,
-            _ => return Err(invalid("Please specify either number of bytes or key spec.")),
+            _ => {
+                return Err(invalid(
+                    "Please specify either number of bytes or key spec.",
+                ));
+            }
         };
         unless_tried(self.dry_run)?;
         let clear = random_bytes(length)?;

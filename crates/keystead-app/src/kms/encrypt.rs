@@ -11,9 +11,9 @@ use keystead_wire::value::Blob;
 use zeroize::Zeroizing;
 
 use super::convert::{self, Shown as _};
+use super::custody;
 use super::find::{self, Ask, Found, Names};
 use super::usable::{self, refused, said, unless_tried};
-use super::custody;
 use crate::Ctx;
 use crate::access::Act;
 
@@ -26,9 +26,20 @@ pub async fn encrypt(ctx: &Ctx, input: wire::EncryptRequest) -> Result<wire::Enc
         tokens: input.grant_tokens.as_deref().unwrap_or_default(),
     };
     let (found, algorithm) = text.encrypting(ctx, Act::Own, "Encrypt", &[]).await?;
-    check_plaintext(found.record.key.spec, algorithm, input.plaintext.expose().len())?;
+    check_plaintext(
+        found.record.key.spec,
+        algorithm,
+        input.plaintext.expose().len(),
+    )?;
     unless_tried(input.dry_run)?;
-    let (ciphertext, _) = seal(ctx, &found, algorithm, text.context, input.plaintext.expose()).await?;
+    let (ciphertext, _) = seal(
+        ctx,
+        &found,
+        algorithm,
+        text.context,
+        input.plaintext.expose(),
+    )
+    .await?;
     usable::note(ctx, &found, "Encrypt");
     Ok(wire::EncryptResponse {
         ciphertext_blob: Some(Blob::new(ciphertext)),
@@ -80,7 +91,10 @@ pub async fn re_encrypt(
         context: said(input.destination_encryption_context.as_ref()),
         tokens,
     };
-    let same = source.is_of(ctx, &input.destination_key_id).await.to_string();
+    let same = source
+        .is_of(ctx, &input.destination_key_id)
+        .await
+        .to_string();
     let keys = [("kms:ReEncryptOnSameKey", same.as_str())];
     let opened = source
         .open(ctx, Act::Also("kms:ReEncryptFrom"), "ReEncryptFrom", &keys)
@@ -90,7 +104,14 @@ pub async fn re_encrypt(
         .await?;
     check_plaintext(found.record.key.spec, algorithm, opened.plaintext.len())?;
     unless_tried(input.dry_run)?;
-    let (ciphertext, material) = seal(ctx, &found, algorithm, destination.context, &opened.plaintext).await?;
+    let (ciphertext, material) = seal(
+        ctx,
+        &found,
+        algorithm,
+        destination.context,
+        &opened.plaintext,
+    )
+    .await?;
     usable::note(ctx, &opened.found, "ReEncrypt");
     usable::note(ctx, &found, "ReEncrypt");
     Ok(wire::ReEncryptResponse {

@@ -8,9 +8,9 @@ use keystead_wire::kms as wire;
 use keystead_wire::value::{Blob, Sensitive};
 
 use super::convert::{self, Shown as _};
+use super::custody;
 use super::find::{Ask, Found};
 use super::usable::{self, refused, unless_tried};
-use super::custody;
 use crate::Ctx;
 
 /// Sign.
@@ -25,7 +25,12 @@ pub async fn sign(ctx: &Ctx, input: wire::SignRequest) -> Result<wire::SignRespo
     let found = message.key(ctx, "Sign").await?;
     unless_tried(input.dry_run)?;
     let held = custody::current(&found)?;
-    let Message { algorithm, kind, bytes, .. } = message;
+    let Message {
+        algorithm,
+        kind,
+        bytes,
+        ..
+    } = message;
     let signature = ctx.app.keys.sign_message(held, algorithm, kind, bytes);
     let signature = signature.await.map_err(refused)?;
     usable::note(ctx, &found, "Sign");
@@ -47,7 +52,12 @@ pub async fn verify(ctx: &Ctx, input: wire::VerifyRequest) -> Result<wire::Verif
     };
     let found = message.key(ctx, "Verify").await?;
     unless_tried(input.dry_run)?;
-    let Message { algorithm, kind, bytes, .. } = message;
+    let Message {
+        algorithm,
+        kind,
+        bytes,
+        ..
+    } = message;
     let (spec, public) = (found.record.key.spec, public_key(&found)?);
     let good = ctx
         .app
@@ -105,7 +115,13 @@ pub async fn generate_mac(
     input: wire::GenerateMacRequest,
 ) -> Result<wire::GenerateMacResponse> {
     let algorithm = convert::mac(input.mac_algorithm)?;
-    let found = coder(ctx, &input.key_id, "GenerateMac", input.grant_tokens.as_deref()).await?;
+    let found = coder(
+        ctx,
+        &input.key_id,
+        "GenerateMac",
+        input.grant_tokens.as_deref(),
+    )
+    .await?;
     found.record.key.mac(algorithm)?;
     unless_tried(input.dry_run)?;
     let held = custody::current(&found)?;
@@ -125,12 +141,21 @@ pub async fn verify_mac(
     input: wire::VerifyMacRequest,
 ) -> Result<wire::VerifyMacResponse> {
     let algorithm = convert::mac(input.mac_algorithm)?;
-    let found = coder(ctx, &input.key_id, "VerifyMac", input.grant_tokens.as_deref()).await?;
+    let found = coder(
+        ctx,
+        &input.key_id,
+        "VerifyMac",
+        input.grant_tokens.as_deref(),
+    )
+    .await?;
     found.record.key.mac(algorithm)?;
     unless_tried(input.dry_run)?;
     let held = custody::current(&found)?;
     let message: &Sensitive<_> = &input.message;
-    let good = ctx.app.keys.verify_mac(held, algorithm, message.expose(), &input.mac);
+    let good = ctx
+        .app
+        .keys
+        .verify_mac(held, algorithm, message.expose(), &input.mac);
     let good = good.await.map_err(refused)?;
     usable::note(ctx, &found, "VerifyMac");
     if !good {

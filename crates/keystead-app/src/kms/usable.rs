@@ -13,7 +13,9 @@ use crate::Ctx;
 
 /// The key that a call names, if the caller may use it so and its state allows that.
 pub(super) async fn key(ctx: &Ctx, name: &str, ask: Ask<'_>) -> Result<Arc<Found>> {
-    let found = find::key(ctx, name, Names::KeyOrAlias, ask).await?.into_inner();
+    let found = find::key(ctx, name, Names::KeyOrAlias, ask)
+        .await?
+        .into_inner();
     check(ctx, &found).await?;
     Ok(found)
 }
@@ -27,8 +29,10 @@ pub(super) async fn check(ctx: &Ctx, found: &Found) -> Result<()> {
 /// Ends a call that was to be tried only; everything but the work itself has gone well.
 pub(super) fn unless_tried(dry_run: Option<bool>) -> Result<()> {
     match dry_run {
-        Some(true) => Err(Fault::DryRun
-            .error("The request would have succeeded, but the DryRun option is set.")),
+        Some(true) => {
+            Err(Fault::DryRun
+                .error("The request would have succeeded, but the DryRun option is set."))
+        }
         _ => Ok(()),
     }
 }
