@@ -8,7 +8,10 @@ mod agree;
 mod aliases;
 mod change;
 mod conditions;
+mod convert;
+mod custody;
 mod data_keys;
+mod elsewhere;
 mod encrypt;
 mod find;
 mod grants;
@@ -24,6 +27,7 @@ mod rotation;
 mod sign;
 mod stores;
 mod tags;
+mod usable;
 
 pub use agree::{decapsulate, derive_shared_secret, encapsulate};
 pub use aliases::{create_alias, delete_alias, list_aliases, update_alias};
@@ -51,15 +55,6 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::Known;
-
-/// Ends a call that was to be tried only, once all is decided and checked ("Testing your permissions").
-fn tried(dry_run: Option<bool>) -> keystead_core::Result<()> {
-    match dry_run {
-        Some(true) => Err(keystead_core::kms::Fault::DryRun
-            .error("The request would have succeeded, but the DryRun parameter was specified.")),
-        _ => Ok(()),
-    }
-}
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
 /// ListAliases), and what is over 100 is cut to it.

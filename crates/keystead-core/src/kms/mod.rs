@@ -14,6 +14,7 @@ mod spec;
 mod state;
 #[cfg(test)]
 mod testing;
+mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
@@ -26,3 +27,4 @@ pub use spec::{
     MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
+pub use usage::{check_plaintext, check_shared};

@@ -9,8 +9,9 @@ use keystead_wire::kms as wire;
 use super::{record, token};
 use crate::Ctx;
 use crate::kms::find::{self, Ask, Names};
+use crate::kms::principals;
 use crate::kms::record::KEYS;
-use crate::kms::{principals, tried};
+use crate::kms::usable::unless_tried;
 use crate::retry::retrying;
 
 /// CreateGrant.
@@ -79,7 +80,7 @@ async fn attempt(
             ),
         ));
     }
-    tried(input.dry_run)?;
+    unless_tried(input.dry_run)?;
     match before {
         Some(id) => grant.id = id,
         None => {

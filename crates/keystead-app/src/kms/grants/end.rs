@@ -13,8 +13,9 @@ use crate::Ctx;
 use crate::access::{Describe, Resource};
 use crate::kms::conditions;
 use crate::kms::find::{self, Ask, Found, Names};
+use crate::kms::principals;
 use crate::kms::record::{KEYS, key_of};
-use crate::kms::{principals, tried};
+use crate::kms::usable::unless_tried;
 use crate::retry::retrying;
 
 /// RevokeGrant.
@@ -27,7 +28,7 @@ pub async fn revoke_grant(
         let found = find::key(ctx, &input.key_id, Names::Key, Ask::OWN).await?;
         let grant = record::find(&ctx.app.store, &found.at, &input.grant_id).await?;
         let grant = grant.ok_or_else(|| record::missing(&input.grant_id))?;
-        tried(input.dry_run)?;
+        unless_tried(input.dry_run)?;
         end(ctx, &found, &grant).await
     })
     .await?;
@@ -50,7 +51,7 @@ pub async fn retire_grant(
         admit(ctx, &arn, account, found.as_deref(), grant.as_ref())?;
         let found = found.ok_or_else(|| find::missing(&arn))?;
         let grant = grant.ok_or_else(|| record::missing(id))?;
-        tried(input.dry_run)?;
+        unless_tried(input.dry_run)?;
         end(ctx, &found, &grant).await
     })
     .await?;
@@ -112,7 +113,7 @@ async fn named(ctx: &Ctx, input: &wire::RetireGrantRequest) -> Result<Place> {
             })
         }
         (None, Some(key), Some(id)) => {
-            let named = find::resolve(ctx, key, Names::Key, Ask::OWN.act).await?;
+            let named = find::resolve(ctx, key, Names::Key).await?;
             Ok(Place {
                 account: named.account,
                 key: named.id,
