@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use keystead_core::kms::Fault;
 use keystead_core::{Error, ErrorKind};
 
 /// A refusal or failure of this crate. The text never contains a secret.
@@ -21,6 +22,11 @@ pub enum CryptoError {
     Mismatch(String),
     /// Sealed bytes cannot be opened: altered, moved, torn, or sealed under another key.
     Sealed(String),
+    /// Wrapped key material does not unwrap: altered, or wrapped for another key or by another
+    /// algorithm.
+    NotUnwrapped(String),
+    /// Key material unwraps, but is not what its key takes: what was expected.
+    WrongMaterial(String),
     /// There is no root key file at this path.
     RootKeyMissing(PathBuf),
     /// The root key file is unsafe, damaged, in the way, or belongs to another store.
@@ -48,6 +54,8 @@ impl fmt::Display for CryptoError {
             | Self::BadSignature(message)
             | Self::Mismatch(message)
             | Self::Sealed(message)
+            | Self::NotUnwrapped(message)
+            | Self::WrongMaterial(message)
             | Self::RootKey(message)
             | Self::Internal(message) => f.write_str(message),
         }
@@ -66,6 +74,8 @@ impl From<CryptoError> for Error {
             | CryptoError::Unsupported(_)
             | CryptoError::BadSignature(_) => ErrorKind::InvalidArgs,
             CryptoError::Mismatch(_) => ErrorKind::CertificateMismatch,
+            CryptoError::NotUnwrapped(_) => ErrorKind::Kms(Fault::InvalidCiphertext),
+            CryptoError::WrongMaterial(_) => ErrorKind::Kms(Fault::IncorrectKeyMaterial),
             CryptoError::Sealed(_)
             | CryptoError::RootKeyMissing(_)
             | CryptoError::RootKey(_)

@@ -28,10 +28,14 @@ use crate::{CryptoError, digest};
 
 mod export;
 mod import;
+mod material;
 mod pool;
 mod reserve;
 mod soft;
 
+pub use material::{DataPair, NewMaterial, StoredMaterial};
+
+use material::Materials;
 use pool::{Lane, Pool};
 use reserve::Reserve;
 use soft::SoftKey;
@@ -158,6 +162,7 @@ impl KeyRing {
             vault: Arc::new(Vault {
                 sealing: root.sealing_key(PURPOSE)?,
                 parsed: Mutex::new(LruCache::new(CACHED_KEYS)),
+                materials: Materials::new(root)?,
             }),
             requests: Mutex::new(LruCache::new(CACHED_REQUESTS)),
             pool: Pool::new(options.threads)?,
@@ -329,6 +334,7 @@ fn is_inline(spec: KeySpec) -> bool {
 struct Vault {
     sealing: DataKey,
     parsed: Mutex<LruCache<KeyId, Arc<Parsed>>>,
+    materials: Materials,
 }
 
 /// A parsed key, beside the record that it came from.

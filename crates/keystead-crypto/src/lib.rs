@@ -8,7 +8,7 @@
 //! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
 //! - [`x509`]: certificates and requests, written, read and verified; PEM.
 //! - [`jws`]: signatures of web tokens, verified.
-//! - [`KeyRing`]: private keys, made, sealed, used.
+//! - [`KeyRing`]: private keys of certificates and key material of KMS, made, sealed, used.
 
 #![cfg_attr(
     test,
@@ -26,6 +26,7 @@ pub mod digest;
 mod error;
 pub mod jws;
 mod keyring;
+mod native;
 pub mod random;
 pub mod seal;
 #[cfg(test)]
@@ -33,4 +34,7 @@ mod testing;
 pub mod x509;
 
 pub use error::CryptoError;
-pub use keyring::{KeyRing, KeyRingOptions, NewKey, PrivateKeyPem, StoredKey};
+pub use keyring::{
+    DataPair, KeyRing, KeyRingOptions, NewKey, NewMaterial, PrivateKeyPem, StoredKey,
+    StoredMaterial,
+};

@@ -27,7 +27,7 @@ use crate::{CryptoError, random};
 
 mod root;
 mod token;
-mod xaes;
+pub(crate) mod xaes;
 
 pub use root::RootKey;
 pub use token::TokenSealer;

@@ -29,4 +29,4 @@ pub use name::{encode_name, parse_name};
 pub use public_key::{key_identifier, key_spec, verify_signature};
 
 pub(crate) use algorithm::{KeyKind, named_curve};
-pub(crate) use public_key::{bit_length, rsa_spec};
+pub(crate) use public_key::{PublicKey, bit_length, key_bits, rsa_spec};

@@ -12,25 +12,25 @@ use zeroize::Zeroizing;
 use crate::CryptoError;
 
 /// Bytes of a key.
-pub(super) const KEY: usize = 32;
+pub(crate) const KEY: usize = 32;
 /// Bytes of a nonce.
-pub(super) const NONCE: usize = 24;
+pub(crate) const NONCE: usize = 24;
 /// Bytes that sealing adds behind the plaintext.
-pub(super) const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 
 /// A key, ready for use.
 #[derive(Clone)]
-pub(super) struct Key(cmac::Key);
+pub(crate) struct Key(cmac::Key);
 
 impl Key {
-    pub(super) fn new(key: &[u8; KEY]) -> Result<Self, CryptoError> {
+    pub(crate) fn new(key: &[u8; KEY]) -> Result<Self, CryptoError> {
         cmac::Key::new(cmac::AES_256, key)
             .map(Self)
             .map_err(|_| CryptoError::library("set up a sealing key"))
     }
 
     /// Encrypts in place; the tag is returned.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE],
         aad: &[u8],
@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// Decrypts in place what `seal` made with its tag behind it; `None` when it is not authentic.
-    pub(super) fn open<'a>(
+    pub(crate) fn open<'a>(
         &self,
         nonce: &[u8; NONCE],
         aad: &[u8],

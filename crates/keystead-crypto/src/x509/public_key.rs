@@ -144,7 +144,15 @@ pub fn key_spec(spki_der: &[u8]) -> Result<Option<KeySpec>, CryptoError> {
 /// # Errors
 /// [`CryptoError::Malformed`] when it is no SubjectPublicKeyInfo.
 pub fn key_identifier(spki_der: &[u8]) -> Result<[u8; 20], CryptoError> {
-    Ok(digest::sha1(split(spki_der)?.1))
+    Ok(digest::sha1(key_bits(spki_der)?))
+}
+
+/// The key's bits (the contents of subjectPublicKey).
+///
+/// # Errors
+/// [`CryptoError::Malformed`] when it is no SubjectPublicKeyInfo.
+pub(crate) fn key_bits(spki_der: &[u8]) -> Result<&[u8], CryptoError> {
+    Ok(split(spki_der)?.1)
 }
 
 /// The algorithm identifier (whole) and the key's bits.
