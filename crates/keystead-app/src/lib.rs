@@ -29,7 +29,7 @@ mod env;
 pub mod fault;
 mod iam;
 mod ids;
-mod kms;
+pub mod kms;
 pub mod nodes;
 pub mod outbound;
 pub mod pca;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use keystead_core::kms::Command;
 use keystead_core::Result;
+use keystead_core::kms::Command;
 use keystead_store::{Batch, Expect, StoreError};
 
 use super::find::{self, Ask, Found, Names};

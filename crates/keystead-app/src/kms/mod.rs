@@ -8,7 +8,10 @@ mod agree;
 mod aliases;
 mod change;
 mod conditions;
+mod convert;
+mod custody;
 mod data_keys;
+mod elsewhere;
 mod encrypt;
 mod find;
 mod grants;
@@ -23,6 +26,7 @@ mod rotation;
 mod sign;
 mod stores;
 mod tags;
+mod usable;
 
 pub use agree::{decapsulate, derive_shared_secret, encapsulate};
 pub use aliases::{create_alias, delete_alias, list_aliases, update_alias};

@@ -2,7 +2,7 @@
 
 use keystead_core::kms::{Key, MaterialId};
 use keystead_core::{AccountId, Region};
-use keystead_crypto::StoredKey as StoredMaterial;
+use keystead_crypto::StoredMaterial;
 use keystead_store::{Collection, Versioned};
 use serde::{Deserialize, Serialize};
 

@@ -8,6 +8,7 @@ mod fault;
 mod key;
 mod spec;
 mod state;
+mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
@@ -20,3 +21,4 @@ pub use spec::{
     SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
+pub use usage::{check_plaintext, check_shared};
