@@ -5,17 +5,23 @@
 
 mod ciphertext;
 mod fault;
+mod import;
 mod key;
+mod rotation;
 mod spec;
 mod state;
+#[cfg(test)]
+mod testing;
 mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
+pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{
     Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
     RotationType, Stage,
 };
+pub use rotation::{Turn, USUAL_PERIOD_DAYS};
 pub use spec::{
     ECDH, EncryptionAlgorithm, KeySpec, KeyUsage, ML_KEM, MacAlgorithm, MessageType, Origin,
     SigningAlgorithm, WrappingAlgorithm,
