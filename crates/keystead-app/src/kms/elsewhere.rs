@@ -1,10 +1,15 @@
 //! What a custom key store adds to the use of a key that is in one.
 
-use keystead_core::kms::{Fault, Key};
+use keystead_core::kms::{Fault, Key, KeyState};
 use keystead_core::{Error, Result};
 use zeroize::Zeroizing;
 
 use crate::Ctx;
+
+/// The key's state, over which lies whether the key store that it is in is connected.
+pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
+    Ok(key.state_while(check_connected(ctx, key).await.is_ok()))
+}
 
 /// Whether the key store that the key is in, if it is in one, is connected.
 pub(super) async fn check_connected(_ctx: &Ctx, key: &Key) -> Result<()> {

@@ -24,6 +24,7 @@ mod principals;
 mod record;
 mod regions;
 mod rotation;
+mod shown;
 mod sign;
 mod stores;
 mod tags;

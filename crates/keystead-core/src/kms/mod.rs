@@ -5,6 +5,7 @@
 
 pub mod alias;
 mod ciphertext;
+mod creation;
 mod fault;
 pub mod grant;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod testing;
 mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
+pub use creation::{Asked, Kind};
 pub use fault::Fault;
 pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{
