@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::key::{Key, Material, Stage};
+use super::key::{Key, Stage};
 use super::state::Command;
 use super::{Fault, Manager};
 use crate::error::{Error, ErrorKind, Result};
@@ -81,13 +81,6 @@ impl Key {
     /// Whether its time is over.
     pub fn is_to_be_deleted(&self, now: Timestamp) -> bool {
         matches!(self.stage, Stage::PendingDeletion { due, .. } if due <= now)
-    }
-
-    /// Whether every key material that it needs is here.
-    pub fn is_complete(&self) -> bool {
-        let present =
-            |material: &Material| material.import.as_ref().is_none_or(|import| import.present);
-        !self.materials.is_empty() && self.materials.iter().all(present)
     }
 
     /// A key that a service manages is changed by that service alone.

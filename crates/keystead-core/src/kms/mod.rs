@@ -10,8 +10,10 @@ mod fault;
 pub mod grant;
 #[cfg(test)]
 mod grant_tests;
+mod import;
 mod key;
 mod life;
+mod rotation;
 mod spec;
 mod state;
 #[cfg(test)]
@@ -21,10 +23,12 @@ mod usage;
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use create::{KeyKind, Wanted};
 pub use fault::Fault;
+pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{
     Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
     RotationType, Stage,
 };
+pub use rotation::{Turn, USUAL_PERIOD_DAYS};
 pub use spec::{
     ECDH, EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage, ML_KEM, MacAlgorithm,
     MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,
