@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 const MASK: u8 = 0xa5;
 /// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 1 << 13;
 
 /// A key that is looked for.
 struct Needle(Vec<u8>);
@@ -38,7 +38,7 @@ impl Needle {
 
     /// How often it is in this process's memory.
     fn count(&self) -> usize {
-        let mut buffer = vec![0; CHUNK];
+        let (mut buffer, zeros) = (vec![0; CHUNK], vec![0; CHUNK]);
         let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + CHUNK as u64;
         let memory = File::open("/proc/self/mem").unwrap();
         let mut found = 0;
@@ -57,11 +57,15 @@ impl Needle {
                 if read < self.0.len() {
                     break;
                 }
-                for offset in 0..=read - self.0.len() {
-                    if !own.contains(&(at + offset as u64)) && self.is_at(&buffer[offset..]) {
-                        found += 1;
-                    }
-                }
+                // Most of it was never written to.
+                let offsets = match buffer[..read] == zeros[..read] {
+                    true => 0..0,
+                    false => 0..read - self.0.len() + 1,
+                };
+                found += offsets
+                    .filter(|offset| !own.contains(&(at + *offset as u64)))
+                    .filter(|offset| self.is_at(&buffer[*offset..]))
+                    .count();
                 // Overlapping, for a key on the border of two chunks.
                 at += (read - self.0.len() + 1) as u64;
             }
