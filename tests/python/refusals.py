@@ -26,3 +26,17 @@ def refused(code, text=None, status=400):
     assert (seen.code, seen.status) == (code, status), f"{seen.code} {seen.status}: {seen.message}"
     if text is not None:
         assert text in seen.message, seen.message
+
+
+def code_of(call):
+    """The code with which this call is refused."""
+    return words_of(call)[0]
+
+
+def words_of(call):
+    """The code and the message with which this call is refused."""
+    try:
+        call()
+    except botocore.exceptions.ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    raise AssertionError("the call succeeded where a refusal was expected")

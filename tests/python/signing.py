@@ -19,6 +19,7 @@ PROTOCOLS = {
     "acm": ["json"],
     "sts": ["query"],
     "iam": ["query"],
+    "kms": ["json"],
     "rolesanywhere": ["rest-json"],
     "rolesanywhere-sessions": ["rest-json"],
     "keystead": ["json"],

@@ -1,18 +1,22 @@
 //! `cargo xtask bench`: builds what users run, then measures it beside the machine's own limits.
 //!
-//! The measuring itself is `benches/bench.py`: requests have to be signed by a real client, and the
-//! helpers of the tests start the server.
+//! The measuring itself is `benches/bench.py`, and with `kms` as the first argument `benches/kms.py`: requests have to be
+//! signed by a real client, and the helpers of the tests start the server.
 
 use crate::{Outcome, shell, test};
 
-/// Runs the benchmark; `arguments` are those of `benches/bench.py`.
+/// Runs the benchmark; `arguments` are those of the script.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     test::setup::install()?;
     let mut build = shell::cargo();
     build.args(["build", "--release", "--package", "keystead", "--locked"]);
     shell::run(&mut build)?;
     let mut bench = shell::command(test::setup::python());
-    bench.arg("benches/bench.py").args(arguments);
+    let (script, arguments) = match arguments.split_first() {
+        Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
+        _ => ("benches/bench.py", arguments),
+    };
+    bench.arg(script).args(arguments);
     test::setup::name_tools(&mut bench, &test::setup::Profile::Release);
     shell::run(&mut bench)
 }

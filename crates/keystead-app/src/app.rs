@@ -15,6 +15,7 @@ use crate::access::Known;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::iam::last_used::LastUses;
+use crate::kms;
 use crate::nodes::Deliveries;
 use crate::outbound::Fetch;
 use crate::pca::Issuers;
@@ -41,6 +42,7 @@ pub struct App {
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
     pub(crate) issuers: Issuers,
+    pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
     pub(crate) known_credentials: Mutex<KnownCredentials>,
@@ -128,6 +130,7 @@ impl App {
         let app = Self {
             cursors: CursorKey(*cursors),
             policies: Known::new(&store),
+            kms_keys: kms::Known::new(&store),
             store,
             keys,
             journal,

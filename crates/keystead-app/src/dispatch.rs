@@ -11,12 +11,12 @@ use keystead_wire::schema::OperationDef;
 use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
 use keystead_wire::{
-    acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire,
+    acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire, kms as kms_wire,
     rolesanywhere as ra_wire, rolesanywhere_sessions as session_wire, sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
-use crate::{Access, Ctx, accounts, acm, fault, iam, nodes, pca, rolesanywhere, sts};
+use crate::{Access, Ctx, accounts, acm, fault, iam, kms, nodes, pca, rolesanywhere, sts};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -309,6 +309,64 @@ table! {
         nodes_wire::DescribeNode => nodes::describe_node,
         nodes_wire::ListNodes => nodes::list_nodes,
         nodes_wire::DeregisterNode => nodes::deregister_node,
+    }
+    "kms": {
+        kms_wire::CreateKey => kms::create_key,
+        kms_wire::DescribeKey => kms::describe_key,
+        kms_wire::ListKeys => kms::list_keys,
+        kms_wire::UpdateKeyDescription => kms::update_key_description,
+        kms_wire::EnableKey => kms::enable_key,
+        kms_wire::DisableKey => kms::disable_key,
+        kms_wire::ScheduleKeyDeletion => kms::schedule_key_deletion,
+        kms_wire::CancelKeyDeletion => kms::cancel_key_deletion,
+        kms_wire::GetKeyLastUsage => kms::get_key_last_usage,
+        kms_wire::GetKeyPolicy => kms::get_key_policy,
+        kms_wire::PutKeyPolicy => kms::put_key_policy,
+        kms_wire::ListKeyPolicies => kms::list_key_policies,
+        kms_wire::CreateGrant => kms::create_grant,
+        kms_wire::ListGrants => kms::list_grants,
+        kms_wire::ListRetirableGrants => kms::list_retirable_grants,
+        kms_wire::RetireGrant => kms::retire_grant,
+        kms_wire::RevokeGrant => kms::revoke_grant,
+        kms_wire::CreateAlias => kms::create_alias,
+        kms_wire::ListAliases => kms::list_aliases,
+        kms_wire::UpdateAlias => kms::update_alias,
+        kms_wire::DeleteAlias => kms::delete_alias,
+        kms_wire::TagResource => kms::tag_resource,
+        kms_wire::UntagResource => kms::untag_resource,
+        kms_wire::ListResourceTags => kms::list_resource_tags,
+        kms_wire::Encrypt => kms::encrypt,
+        kms_wire::Decrypt => kms::decrypt,
+        kms_wire::ReEncrypt => kms::re_encrypt,
+        kms_wire::GenerateDataKey => kms::generate_data_key,
+        kms_wire::GenerateDataKeyWithoutPlaintext => kms::generate_data_key_without_plaintext,
+        kms_wire::GenerateDataKeyPair => kms::generate_data_key_pair,
+        kms_wire::GenerateDataKeyPairWithoutPlaintext => kms::generate_data_key_pair_without_plaintext,
+        kms_wire::GenerateRandom => kms::generate_random,
+        kms_wire::Sign => kms::sign,
+        kms_wire::Verify => kms::verify,
+        kms_wire::GetPublicKey => kms::get_public_key,
+        kms_wire::GenerateMac => kms::generate_mac,
+        kms_wire::VerifyMac => kms::verify_mac,
+        kms_wire::DeriveSharedSecret => kms::derive_shared_secret,
+        kms_wire::Encapsulate => kms::encapsulate,
+        kms_wire::Decapsulate => kms::decapsulate,
+        kms_wire::EnableKeyRotation => kms::enable_key_rotation,
+        kms_wire::DisableKeyRotation => kms::disable_key_rotation,
+        kms_wire::GetKeyRotationStatus => kms::get_key_rotation_status,
+        kms_wire::RotateKeyOnDemand => kms::rotate_key_on_demand,
+        kms_wire::ListKeyRotations => kms::list_key_rotations,
+        kms_wire::GetParametersForImport => kms::get_parameters_for_import,
+        kms_wire::ImportKeyMaterial => kms::import_key_material,
+        kms_wire::DeleteImportedKeyMaterial => kms::delete_imported_key_material,
+        kms_wire::ReplicateKey => kms::replicate_key,
+        kms_wire::UpdatePrimaryRegion => kms::update_primary_region,
+        kms_wire::CreateCustomKeyStore => kms::create_custom_key_store,
+        kms_wire::DescribeCustomKeyStores => kms::describe_custom_key_stores,
+        kms_wire::UpdateCustomKeyStore => kms::update_custom_key_store,
+        kms_wire::DeleteCustomKeyStore => kms::delete_custom_key_store,
+        kms_wire::ConnectCustomKeyStore => kms::connect_custom_key_store,
+        kms_wire::DisconnectCustomKeyStore => kms::disconnect_custom_key_store,
     }
     "acm-pca": {
         pca_wire::CreateCertificateAuthority => pca::create_certificate_authority,

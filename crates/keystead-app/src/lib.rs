@@ -29,6 +29,7 @@ mod env;
 pub mod fault;
 mod iam;
 mod ids;
+pub mod kms;
 pub mod nodes;
 pub mod outbound;
 pub mod pca;

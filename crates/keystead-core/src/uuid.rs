@@ -5,7 +5,11 @@
 pub fn uuid_v4(random: u128) -> String {
     let version = 0x4_u128 << 76;
     let variant = 0b10_u128 << 62;
-    let bits = random & !(0xf << 76) & !(0b11 << 62) | version | variant;
+    hyphenated(random & !(0xf << 76) & !(0b11 << 62) | version | variant)
+}
+
+/// These bits as a UUID is written.
+pub(crate) fn hyphenated(bits: u128) -> String {
     format!(
         "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
         bits >> 96,

@@ -87,6 +87,9 @@ pub(super) fn of(ctx: &Ctx, said: &Said, resource: &Resource<'_>, via: Option<&s
         }
     }
     context.set("aws:ResourceAccount", resource.account);
+    if let Some(describe) = resource.describe {
+        describe.describe(&mut context);
+    }
     context
 }
 

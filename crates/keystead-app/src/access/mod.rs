@@ -39,6 +39,11 @@ pub(crate) use effective::Known;
 pub(crate) struct Allowed<T>(T);
 
 impl<T> Allowed<T> {
+    /// The same decision on a part of what was let through.
+    pub(crate) fn map<U>(self, part: impl FnOnce(T) -> U) -> Allowed<U> {
+        Allowed(part(self.0))
+    }
+
     /// What was let through, for who goes on to change it.
     pub(crate) fn into_inner(self) -> T {
         self.0
@@ -69,8 +74,23 @@ pub(crate) enum Act<'a> {
     },
 }
 
+/// A resource's own policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OwnPolicy<'a> {
+    /// The document's text, and of which kind it is.
+    Text(&'a str, Kind),
+    /// Compiled before, for resources that are used often.
+    Compiled(&'a Source),
+}
+
+/// What a resource and the call on it have in condition keys of their service.
+pub(crate) trait Describe: Sync {
+    /// Adds them.
+    fn describe(&self, context: &mut Context);
+}
+
 /// What a call is about, as policies see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Resource<'a> {
     /// Its ARN, or `*` where the operation has none.
     pub(crate) arn: &'a str,
@@ -78,10 +98,14 @@ pub(crate) struct Resource<'a> {
     pub(crate) account: &'a str,
     /// Its tags; none for what does not exist yet.
     pub(crate) tags: Vec<(&'a str, &'a str)>,
-    /// Its own policy: the document's text, and of which kind it is.
-    pub(crate) policy: Option<(&'a str, Kind)>,
+    /// Its own policy.
+    pub(crate) policy: Option<OwnPolicy<'a>>,
     /// How much that policy is asked.
     pub(crate) rule: Rule,
+    /// The id of a grant that lets the caller do this.
+    pub(crate) grant: Option<&'a str>,
+    /// Its service's condition keys, called only where a policy looks at any.
+    pub(crate) describe: Option<&'a dyn Describe>,
 }
 
 impl<'a> Resource<'a> {
@@ -93,6 +117,8 @@ impl<'a> Resource<'a> {
             tags: Vec::new(),
             policy: None,
             rule: Rule::Usual,
+            grant: None,
+            describe: None,
         }
     }
 
@@ -110,7 +136,7 @@ impl<'a> Resource<'a> {
     /// With this policy of its own, if it has one.
     pub(crate) fn under(self, policy: Option<&'a str>) -> Self {
         Self {
-            policy: policy.map(|text| (text, Kind::Resource)),
+            policy: policy.map(|text| OwnPolicy::Text(text, Kind::Resource)),
             ..self
         }
     }
@@ -259,9 +285,13 @@ impl Ctx {
         if principal.kind == PrincipalKind::Root && at_home && resource.policy.is_none() {
             return Ok(Allowed(()));
         }
+        let parsed = match resource.policy {
+            Some(OwnPolicy::Text(text, kind)) => Some(own_policy(text, kind, resource.arn)?),
+            _ => None,
+        };
         let policy = match resource.policy {
-            Some((text, kind)) => Some(own_policy(text, kind, resource.arn)?),
-            None => None,
+            Some(OwnPolicy::Compiled(source)) => Some(source),
+            _ => parsed.as_ref(),
         };
         let none = Effective::default();
         let effective = access.effective.as_deref().unwrap_or(&none);
@@ -269,10 +299,10 @@ impl Ctx {
             identity: &effective.identity,
             boundary: effective.boundary.as_ref(),
             session: principal.session_policies(),
-            resource: policy.as_ref(),
+            resource: policy,
             resource_account: resource.account,
             rule: resource.rule,
-            grant: None,
+            grant: resource.grant,
         };
         let context = match context::is_asked_for(&policies) {
             true => context::of(self, &access.said, resource, via),

@@ -10,7 +10,7 @@ use super::given::Given;
 use super::session::{Named, WebIdentity, Who, role_session_arn};
 use super::tokens::{self, Issued, Order};
 use crate::Ctx;
-use crate::access::Resource;
+use crate::access::{OwnPolicy, Resource};
 use crate::iam::record::{self, Role};
 
 /// A role by its ARN, whether or not there is one.
@@ -59,7 +59,7 @@ impl Target {
             None => (TRUSTS_NOBODY, resource),
         };
         Resource {
-            policy: Some((trust, Kind::Trust)),
+            policy: Some(OwnPolicy::Text(trust, Kind::Trust)),
             rule: Rule::ResourceFirst,
             ..resource
         }

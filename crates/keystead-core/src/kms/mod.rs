@@ -3,11 +3,22 @@
 //! Sources: the KMS API reference and service model (2014-11-01), and the KMS developer guide, whose pages are named
 //! beside the rule that they justify.
 
+mod ciphertext;
 mod fault;
+mod key;
 mod spec;
+mod state;
+mod usage;
 
+pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
+pub use key::{
+    Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
+    RotationType, Stage,
+};
 pub use spec::{
     ECDH, EncryptionAlgorithm, KeySpec, KeyUsage, ML_KEM, MacAlgorithm, MessageType, Origin,
     SigningAlgorithm, WrappingAlgorithm,
 };
+pub use state::{Command, KeyState, check};
+pub use usage::{check_plaintext, check_shared};
