@@ -374,3 +374,48 @@ async fn the_caches_stay_within_their_bounds_and_forget_for_good() {
     ring.encrypt(&key, algorithm, b"", b"p").await.unwrap();
     assert_eq!(held(KeySpec::SymmetricDefault), 0);
 }
+
+/// A key pair of each kind, as it is imported.
+fn pairs() -> &'static [(KeySpec, Zeroizing<Vec<u8>>)] {
+    static PAIRS: std::sync::OnceLock<Vec<(KeySpec, Zeroizing<Vec<u8>>)>> =
+        std::sync::OnceLock::new();
+    PAIRS.get_or_init(|| {
+        let pairs = KeySpec::ALL.iter().filter(|spec| spec.is_asymmetric());
+        pairs
+            .map(|spec| (*spec, Ready::generate(*spec).unwrap().1))
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn altered_key_material_is_refused_or_another_key(
+        pair in any::<proptest::sample::Index>(),
+        at in any::<proptest::sample::Index>(),
+        byte in 1u8..,
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let (spec, pkcs8) = &pairs()[pair.index(pairs().len())];
+        let (original, _) = Ready::import(*spec, pkcs8).unwrap();
+        let mut altered = pkcs8.to_vec();
+        let at = at.index(altered.len());
+        altered[at] ^= byte;
+        if let Ok((ready, kept)) = Ready::import(*spec, &altered) {
+            // What is kept is a key that can be read again, and is the one that was read.
+            let again = Ready::from_secret(*spec, &kept).unwrap();
+            prop_assert_eq!(again.public_key().unwrap(), ready.public_key().unwrap());
+            // Of a seed every value is a key; the others contain their public half.
+            if certificate_spec(*spec).is_some_and(|spec| !spec.pca_name().starts_with("ML_DSA"))
+                || *spec == KeySpec::EccSecgP256k1
+            {
+                let original = original.public_key().unwrap();
+                prop_assert_eq!(ready.public_key().unwrap(), original);
+            }
+        }
+        let cut = &pkcs8[..cut.index(pkcs8.len())];
+        prop_assert!(matches!(
+            Ready::import(*spec, cut),
+            Err(CryptoError::WrongMaterial(_))
+        ));
+    }
+}
