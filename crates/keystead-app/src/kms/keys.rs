@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use keystead_core::Result;
 use keystead_core::kms::{
-    Asked, Command, Key, KeySpec, KeyUsage, Kind, Manager, Material, MaterialId, MaterialState,
-    MultiRegion, Origin, Stage,
+    Command, Key, KeyKind, Manager, Material, MaterialId, MaterialState, MultiRegion, Origin,
+    Stage, Wanted,
 };
-use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
+use keystead_core::tags::Tags;
 use keystead_crypto::NewMaterial;
 use keystead_store::{Batch, Expect};
 use keystead_wire::kms as wire;
@@ -15,8 +16,8 @@ use super::change::change;
 use super::conditions::{Call, NewKey};
 use super::find::{self, Ask, Names};
 use super::record::{Held, KEYS, KeyRecord, key_of, owner};
-use super::{elsewhere, policies, shown, stores, tags};
-use crate::access::Resource;
+use super::{elsewhere, page_size_of, policies, shown, tags};
+use crate::access::{Act, Resource};
 use crate::{App, Ctx, cursor, ids};
 
 /// CreateKey.
@@ -24,47 +25,36 @@ pub async fn create_key(
     ctx: &Ctx,
     input: wire::CreateKeyRequest,
 ) -> Result<wire::CreateKeyResponse> {
-    let kind = asked(&input)?.kind()?;
-    let new = NewKey {
-        ctx,
-        spec: kind.spec,
-        usage: kind.usage,
-        origin: kind.origin,
-        multi_region: kind.multi_region.then_some(true),
-    };
-    ctx.allow(&Resource {
-        describe: Some(&new),
-        ..Resource::new("*", ctx.account().as_str())
-    })?;
+    let kind = wanted(&input).kind()?;
     let mut key = Key {
+        tags: tags::of_new(input.tags)?,
         description: input.description.unwrap_or_default(),
-        ..fresh(ctx.account(), &ctx.region, kind, ctx.now)?
+        ..blank(ctx, kind)?
     };
-    key.tags = tags::of_new(ctx, &key, input.tags)?;
+    allow(ctx, &key)?;
     if let Some(policy) = input.policy {
         let bypass = input.bypass_policy_lockout_safety_check;
         policies::check(ctx, &policy, bypass, &key).await?;
         key.policy = policy;
     }
-    let mut batch = Batch::new();
     let record = match &input.custom_key_store_id {
         Some(store) => {
             let external = input.xks_key_id.as_deref();
-            let placed = stores::place(ctx, &key, store, external, &mut batch).await?;
+            let placed = elsewhere::place(ctx, store, &key, external).await?;
             key.store = Some(placed.store);
             with_material(key, placed.material)
         }
-        None => furnish(&ctx.app, key).await?,
+        None => furnished(&ctx.app, key).await?,
     };
+    let mut batch = Batch::new();
     put(&mut batch, &record);
     ctx.app.store.commit(batch).await?;
     Ok(wire::CreateKeyResponse {
-        key_metadata: Some(shown::metadata(&record.key, record.key.state())),
+        key_metadata: Some(shown::metadata(&record.key)),
     })
 }
 
-/// DescribeKey, by any name. An alias of a service's own key makes that key: "If you specify a predefined AWS alias, KMS
-/// associates the alias with an AWS managed key" (API reference).
+/// DescribeKey.
 pub async fn describe_key(
     ctx: &Ctx,
     input: wire::DescribeKeyRequest,
@@ -75,21 +65,103 @@ pub async fn describe_key(
         ..Ask::OWN
     };
     let found = find::key(ctx, &input.key_id, Names::KeyOrAlias, ask).await?;
-    let key = &found.record.key;
+    let mut metadata = shown::metadata(&found.record.key);
+    elsewhere::show(ctx, &found.record.key, &mut metadata).await?;
     Ok(wire::DescribeKeyResponse {
-        key_metadata: Some(shown::metadata(key, elsewhere::state(ctx, key).await?)),
+        key_metadata: Some(metadata),
     })
 }
 
-/// What a new key of this kind is before its owner has said anything about it.
-pub(super) fn fresh(
-    account: &AccountId,
-    region: &Region,
-    kind: Kind,
-    now: jiff::Timestamp,
-) -> Result<Key> {
+/// ListKeys: those of the account in the region. No key of another account is shared by AWS RAM here.
+pub async fn list_keys(ctx: &Ctx, input: wire::ListKeysRequest) -> Result<wire::ListKeysResponse> {
+    let call = Call(ctx);
+    ctx.allow(&Resource {
+        describe: Some(&call),
+        ..Resource::new("*", ctx.account().as_str())
+    })?;
+    let marker = input.marker.as_deref();
+    let size = page_size_of(input.limit, 100, 1000);
+    let (mut found, mut next) =
+        cursor::page::<KeyRecord>(ctx, "ListKeys", KEYS, marker, size).await?;
+    let owners = input.resource_owners.unwrap_or_default();
+    if !owners.is_empty() && !owners.contains(&wire::ResourceOwnerType::Self_) {
+        found.clear();
+        next = None;
+    }
+    let keys = found.into_iter().map(|found| wire::KeyListEntry {
+        key_arn: Some(found.value.key.arn()),
+        key_id: Some(found.value.key.id),
+    });
+    Ok(wire::ListKeysResponse {
+        keys: Some(keys.collect()),
+        truncated: Some(next.is_some()),
+        next_marker: next,
+    })
+}
+
+/// UpdateKeyDescription.
+pub async fn update_key_description(
+    ctx: &Ctx,
+    input: wire::UpdateKeyDescriptionRequest,
+) -> Result<wire::UpdateKeyDescriptionResponse> {
+    let (name, command) = (&input.key_id, Command::Describe);
+    change(ctx, name, Ask::OWN, command, |record, _| {
+        record.key.check_customers()?;
+        record.key.description.clone_from(&input.description);
+        Ok(())
+    })
+    .await?;
+    Ok(wire::UpdateKeyDescriptionResponse)
+}
+
+fn wanted(input: &wire::CreateKeyRequest) -> Wanted<'_> {
+    Wanted {
+        spec: input.key_spec.map(wire::KeySpec::as_str),
+        old_spec: input
+            .customer_master_key_spec
+            .map(wire::CustomerMasterKeySpec::as_str),
+        usage: input.key_usage.map(wire::KeyUsageType::as_str),
+        origin: input.origin.map(wire::OriginType::as_str),
+        multi_region: input.multi_region.unwrap_or_default(),
+        store: input.custom_key_store_id.as_deref(),
+        xks_key: input.xks_key_id.as_deref(),
+    }
+}
+
+/// Whether the caller may make this key, and give it its tags: "To use the Tags parameter, you must also have
+/// kms:TagResource" (CreateKey), on the key that is being made.
+fn allow(ctx: &Ctx, key: &Key) -> Result<()> {
+    let new = NewKey {
+        ctx,
+        spec: key.spec,
+        usage: key.usage,
+        origin: key.origin,
+        multi_region: key.multi_region.is_some().then_some(true),
+    };
+    let account = ctx.account().as_str();
+    ctx.allow(&Resource {
+        describe: Some(&new),
+        ..Resource::new("*", account)
+    })?;
+    if !key.tags.is_empty() {
+        let act = Act::Also("kms:TagResource");
+        ctx.allow_as(
+            act,
+            &Resource {
+                describe: Some(&new),
+                ..Resource::new(&key.arn(), account)
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// A new key of the caller's account and region without key material, under the default policy.
+pub(super) fn blank(ctx: &Ctx, kind: KeyKind) -> Result<Key> {
+    let (account, region) = (ctx.account(), &ctx.region);
     let id = ids::uuid()?;
     Ok(Key {
+        // "Multi-Region keys have a distinctive key ID that begins with mrk-" (developer guide).
         id: match kind.multi_region {
             true => format!("mrk-{}", id.replace('-', "")),
             false => id,
@@ -101,13 +173,13 @@ pub(super) fn fresh(
         origin: kind.origin,
         manager: Manager::Customer,
         description: String::new(),
-        created_at: now,
+        created_at: ctx.now,
         stage: match kind.origin {
             Origin::External => Stage::PendingImport,
             _ => Stage::Enabled,
         },
         policy: policies::default(account, region),
-        tags: Default::default(),
+        tags: Tags::new(),
         aliases: Vec::new(),
         multi_region: kind.multi_region.then(|| MultiRegion {
             primary: region.clone(),
@@ -121,7 +193,7 @@ pub(super) fn fresh(
 }
 
 /// The record of a new key, with its key material if that is made here.
-pub(super) async fn furnish(app: &Arc<App>, key: Key) -> Result<KeyRecord> {
+pub(super) async fn furnished(app: &Arc<App>, key: Key) -> Result<KeyRecord> {
     if key.origin != Origin::AwsKms {
         return Ok(KeyRecord {
             key,
@@ -131,15 +203,8 @@ pub(super) async fn furnish(app: &Arc<App>, key: Key) -> Result<KeyRecord> {
     }
     let owner = owner(&key);
     let made = app.keys.generate_material(key.spec, owner.as_bytes());
-    let made = made.await.map_err(Error::from)?;
+    let made = made.await?;
     Ok(with_material(key, made))
-}
-
-/// Adds the record of a new key to the commit.
-pub(super) fn put(batch: &mut Batch, record: &KeyRecord) {
-    let key = &record.key;
-    let at = key_of(&key.account, &key.region, &key.id);
-    batch.put(KEYS, at, record, Expect::Absent);
 }
 
 fn with_material(mut key: Key, made: NewMaterial) -> KeyRecord {
@@ -151,97 +216,20 @@ fn with_material(mut key: Key, made: NewMaterial) -> KeyRecord {
         state: MaterialState::Current,
         import: None,
     });
+    let held = Held {
+        id,
+        material: made.material,
+    };
     KeyRecord {
         key,
-        held: vec![Held {
-            id,
-            material: made.material,
-        }],
-        public_key: made.public_key.map(serde_bytes::ByteBuf::from),
+        held: vec![held],
+        public_key: made.public_key.map(Into::into),
     }
 }
 
-fn asked(input: &wire::CreateKeyRequest) -> Result<Asked> {
-    let old = input.customer_master_key_spec.map(|spec| spec.as_str());
-    let spec = match (input.key_spec.map(|spec| spec.as_str()), old) {
-        (Some(_), Some(_)) => {
-            return Err(Error::new(
-                ErrorKind::Validation,
-                "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
-            ));
-        }
-        (new, old) => new.or(old),
-    };
-    Ok(Asked {
-        spec: spec.map(KeySpec::parse).transpose()?,
-        usage: input
-            .key_usage
-            .and_then(|usage| KeyUsage::from_name(usage.as_str())),
-        origin: input
-            .origin
-            .and_then(|origin| Origin::from_name(origin.as_str())),
-        multi_region: input.multi_region == Some(true),
-        in_store: input.custom_key_store_id.is_some(),
-        names_external_key: input.xks_key_id.is_some(),
-    })
+/// Adds the record of a new key to the commit.
+pub(super) fn put(batch: &mut Batch, record: &KeyRecord) {
+    let key = &record.key;
+    let at = key_of(&key.account, &key.region, &key.id);
+    batch.put(KEYS, at, record, Expect::Absent);
 }
-
-/// ListKeys: those of the account in the region. No key is shared between accounts by AWS RAM here.
-pub async fn list_keys(ctx: &Ctx, input: wire::ListKeysRequest) -> Result<wire::ListKeysResponse> {
-    let call = Call(ctx);
-    ctx.allow(&Resource {
-        describe: Some(&call),
-        ..Resource::new("*", ctx.account().as_str())
-    })?;
-    let own = wire::ResourceOwnerType::Self_;
-    if input
-        .resource_owners
-        .is_some_and(|owners| !owners.contains(&own))
-    {
-        return Ok(wire::ListKeysResponse {
-            keys: Some(Vec::new()),
-            next_marker: None,
-            truncated: Some(false),
-        });
-    }
-    let size = input.limit.and_then(|limit| usize::try_from(limit).ok());
-    let (page, next_marker) = cursor::page::<KeyRecord>(
-        ctx,
-        "ListKeys",
-        KEYS,
-        input.marker.as_deref(),
-        size.unwrap_or(USUAL_PAGE),
-    )
-    .await?;
-    let entries = page.into_iter().map(|stored| wire::KeyListEntry {
-        key_arn: Some(stored.value.key.arn()),
-        key_id: Some(stored.value.key.id),
-    });
-    Ok(wire::ListKeysResponse {
-        keys: Some(entries.collect()),
-        truncated: Some(next_marker.is_some()),
-        next_marker,
-    })
-}
-
-/// UpdateKeyDescription.
-pub async fn update_key_description(
-    ctx: &Ctx,
-    input: wire::UpdateKeyDescriptionRequest,
-) -> Result<wire::UpdateKeyDescriptionResponse> {
-    change(
-        ctx,
-        &input.key_id,
-        Ask::OWN,
-        Command::Describe,
-        |record, _| {
-            record.key.description.clone_from(&input.description);
-            Ok(())
-        },
-    )
-    .await?;
-    Ok(wire::UpdateKeyDescriptionResponse)
-}
-
-/// "If you do not include a value, it defaults to 100" (API reference, ListKeys).
-const USUAL_PAGE: usize = 100;

@@ -1,33 +1,9 @@
 //! Custom key stores.
 
 use keystead_core::Result;
-use keystead_core::kms::{Fault, InStore, Key};
-use keystead_crypto::NewMaterial;
-use keystead_store::Batch;
 use keystead_wire::kms as wire;
 
 use crate::Ctx;
-
-/// A new key's place in a key store.
-pub(super) struct Placed {
-    /// Where it is.
-    pub(super) store: InStore,
-    /// Its key material there; for an external key store, that of the inner of the two layers.
-    pub(super) material: NewMaterial,
-}
-
-/// Makes key material for a new key in the key store of this id, in an external one under its key `external`; adds to the
-/// commit what the store remembers of it.
-pub(super) async fn place(
-    ctx: &Ctx,
-    key: &Key,
-    store: &str,
-    external: Option<&str>,
-    batch: &mut Batch,
-) -> Result<Placed> {
-    let _ = (ctx, key, external, batch);
-    Err(Fault::StoreNotFound.error(format!("Custom key store {store} does not exist.")))
-}
 
 /// CreateCustomKeyStore.
 pub async fn create_custom_key_store(

@@ -1,13 +1,13 @@
 //! Tags of keys.
 
 use keystead_core::Result;
-use keystead_core::kms::{Command, Key};
+use keystead_core::kms::Command;
 use keystead_core::tags::{self, Tags};
 use keystead_wire::kms as wire;
 
 use super::change::change;
 use super::find::{self, Ask, Names};
-use crate::access::{Act, Resource};
+use super::page_size_of;
 use crate::{Ctx, cursor};
 
 /// TagResource.
@@ -20,7 +20,10 @@ pub async fn tag_resource(
         &input.key_id,
         Ask::OWN,
         Command::Describe,
-        |record, _| tags::add(&mut record.key.tags, pairs(input.tags.clone())),
+        |record, _| {
+            record.key.check_customers()?;
+            tags::add(&mut record.key.tags, pairs(input.tags.clone()))
+        },
     )
     .await?;
     Ok(wire::TagResourceResponse)
@@ -37,10 +40,9 @@ pub async fn untag_resource(
         Ask::OWN,
         Command::Describe,
         |record, _| {
-            record
-                .key
-                .tags
-                .retain(|name, _| !input.tag_keys.contains(name));
+            record.key.check_customers()?;
+            let removed = input.tag_keys.iter().map(|key| (key.clone(), None));
+            tags::remove(&mut record.key.tags, removed);
             Ok(())
         },
     )
@@ -48,62 +50,46 @@ pub async fn untag_resource(
     Ok(wire::UntagResourceResponse)
 }
 
-/// ListResourceTags, in the order of their keys.
+/// ListResourceTags.
 pub async fn list_resource_tags(
     ctx: &Ctx,
     input: wire::ListResourceTagsRequest,
 ) -> Result<wire::ListResourceTagsResponse> {
     let found = find::key(ctx, &input.key_id, Names::Key, Ask::OWN).await?;
     let scope = format!("ListResourceTags {}", found.arn);
-    let after = input
-        .marker
-        .map(|marker| cursor::resume(ctx, &scope, &marker));
-    let after = after.transpose()?;
-    let size = input.limit.and_then(|limit| usize::try_from(limit).ok());
-    let size = size.unwrap_or(tags::MAX_TAGS);
-    let mut rest = found
-        .record
-        .key
-        .tags
+    let after = input.marker.as_deref();
+    let after = after
+        .map(|marker| cursor::resume(ctx, &scope, marker))
+        .transpose()?;
+    let size = page_size_of(input.limit, tags::MAX_TAGS, tags::MAX_TAGS);
+    let all = &found.record.key.tags;
+    let mut rest = all
         .iter()
-        .filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after))
-        .peekable();
-    let page: Vec<_> = rest.by_ref().take(size).collect();
-    let last = page.last().filter(|_| rest.peek().is_some());
-    let next_marker = last.map(|(name, _)| cursor::token(ctx, &scope, name));
+        .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+    let tags: Vec<wire::Tag> = rest.by_ref().take(size).map(shown).collect();
+    let last = tags.last().filter(|_| rest.next().is_some());
+    let next = last.map(|last| cursor::token(ctx, &scope, &last.tag_key));
     Ok(wire::ListResourceTagsResponse {
-        tags: Some(page.into_iter().map(shown).collect()),
-        truncated: Some(next_marker.is_some()),
-        next_marker,
+        truncated: Some(next.is_some()),
+        tags: Some(tags),
+        next_marker: next,
     })
 }
 
-/// The tags that a key is made with, if the caller may tag it ("Required permissions: kms:TagResource", CreateKey).
-pub(super) fn of_new(ctx: &Ctx, key: &Key, asked: Option<Vec<wire::Tag>>) -> Result<Tags> {
-    let mut own = Tags::new();
-    let asked = asked.unwrap_or_default();
-    if asked.is_empty() {
-        return Ok(own);
-    }
-    let arn = key.arn();
-    let act = Act::Also("kms:TagResource");
-    ctx.allow_as(act, &Resource::new(&arn, key.account.as_str()))?;
-    tags::add(&mut own, pairs(asked))?;
-    Ok(own)
-}
-
-/// The tags as the model has them.
-pub(super) fn list(tags: &Tags) -> Vec<wire::Tag> {
-    tags.iter().map(shown).collect()
-}
-
-fn shown((name, value): (&String, &String)) -> wire::Tag {
-    wire::Tag {
-        tag_key: name.clone(),
-        tag_value: value.clone(),
-    }
+/// The tags that a new key is asked to have.
+pub(super) fn of_new(asked: Option<Vec<wire::Tag>>) -> Result<Tags> {
+    let mut tags = Tags::new();
+    tags::add(&mut tags, pairs(asked.unwrap_or_default()))?;
+    Ok(tags)
 }
 
 fn pairs(tags: Vec<wire::Tag>) -> impl Iterator<Item = (String, String)> {
     tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value))
+}
+
+fn shown((key, value): (&String, &String)) -> wire::Tag {
+    wire::Tag {
+        tag_key: key.clone(),
+        tag_value: value.clone(),
+    }
 }

@@ -5,13 +5,14 @@
 
 pub mod alias;
 mod ciphertext;
-mod creation;
+mod create;
 mod fault;
 pub mod grant;
 #[cfg(test)]
 mod grant_tests;
 mod import;
 mod key;
+mod life;
 mod rotation;
 mod spec;
 mod state;
@@ -20,7 +21,7 @@ mod testing;
 mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
-pub use creation::{Asked, Kind};
+pub use create::{KeyKind, Wanted};
 pub use fault::Fault;
 pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{

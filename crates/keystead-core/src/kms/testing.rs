@@ -52,12 +52,10 @@ pub(super) fn empty(spec: KeySpec, origin: Origin) -> Key {
     }
 }
 
-/// An enabled key of this kind, of another account.
+/// An enabled key of this kind, without key material.
 pub(super) fn key(spec: KeySpec, usage: KeyUsage) -> Key {
     Key {
-        account: AccountId::parse("111122223333").unwrap(),
         usage,
-        created_at: Timestamp::UNIX_EPOCH,
         ..empty(spec, Origin::AwsKms)
     }
 }
