@@ -56,6 +56,7 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::Known;
+pub(crate) use last_usage::{LAST_USAGES, LastUsage};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
 /// ListAliases), and what is over 100 is cut to it.

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::App;
-use crate::iam::last_used;
+use crate::lasts;
 
 /// A queue with its reconciler.
 #[derive(Clone, Copy)]
@@ -99,7 +99,7 @@ pub fn start(app: &Arc<App>) -> Running {
     for task in all() {
         loops.spawn(Worker::new(app, task, stop.subscribe()).run());
     }
-    loops.spawn(last_used::keep(Arc::clone(app), stop.subscribe()));
+    loops.spawn(lasts::keep(Arc::clone(app), stop.subscribe()));
     Running { stop, loops }
 }
 
