@@ -52,6 +52,14 @@ pub(super) fn empty(spec: KeySpec, origin: Origin) -> Key {
     }
 }
 
+/// An enabled key of this kind, without key material.
+pub(super) fn key(spec: KeySpec, usage: KeyUsage) -> Key {
+    Key {
+        usage,
+        ..empty(spec, Origin::AwsKms)
+    }
+}
+
 /// A symmetric encryption key that was made here.
 pub(super) fn made() -> Key {
     let mut key = empty(KeySpec::SymmetricDefault, Origin::AwsKms);
