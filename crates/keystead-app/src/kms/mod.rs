@@ -13,6 +13,7 @@ mod custody;
 mod data_keys;
 mod elsewhere;
 mod encrypt;
+mod family;
 mod find;
 mod grants;
 mod import;
@@ -28,6 +29,9 @@ mod shown;
 mod sign;
 mod stores;
 mod tags;
+#[cfg(test)]
+mod tests;
+pub(crate) mod upkeep;
 mod usable;
 
 pub use agree::{decapsulate, derive_shared_secret, encapsulate};

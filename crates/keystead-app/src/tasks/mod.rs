@@ -7,6 +7,7 @@
 //! when the queue changes, or on a [`Nudge`].
 
 mod acm_renewal;
+mod kms_material;
 mod pca;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,8 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
+        kms_material::ROTATE,
+        kms_material::EXPIRE,
         pca::ISSUE,
         pca::PURGE,
         tokens::TOKENS,
