@@ -96,11 +96,9 @@ pub async fn re_encrypt(
         .await
         .to_string();
     let keys = [("kms:ReEncryptOnSameKey", same.as_str())];
-    let opened = source
-        .open(ctx, Act::Also("kms:ReEncryptFrom"), "ReEncryptFrom", &keys)
-        .await?;
+    let opened = source.open(ctx, Act::Own, "ReEncryptFrom", &keys).await?;
     let (found, algorithm) = destination
-        .encrypting(ctx, Act::Own, "ReEncryptTo", &keys)
+        .encrypting(ctx, Act::Also("kms:ReEncryptTo"), "ReEncryptTo", &keys)
         .await?;
     check_plaintext(found.record.key.spec, algorithm, opened.plaintext.len())?;
     unless_tried(input.dry_run)?;

@@ -1604,7 +1604,7 @@ pub(crate) mod operation {
         result_wrapper: None,
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
-            action: Some("kms:ReEncryptTo"),
+            action: Some("kms:ReEncryptFrom"),
             resource: "key",
             keys: &[],
         },
