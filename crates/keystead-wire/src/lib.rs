@@ -30,10 +30,11 @@ pub mod shape;
 pub mod sigv4;
 pub mod validate;
 pub mod value;
+pub mod xks;
 
 pub use error::ErrorAnswer;
 pub use generated::{
-    acm, acm_pca, iam, keystead, kms, rolesanywhere, rolesanywhere_sessions, secretsmanager,
+    acm, acm_pca, iam, keystead, kms, kms_xks_proxy, rolesanywhere, rolesanywhere_sessions, secretsmanager,
     services, sts,
 };
 pub use protocol::{Call, Dialect, Refusal, identify};
