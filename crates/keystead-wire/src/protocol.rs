@@ -426,10 +426,7 @@ impl Call {
             Protocol::Query => query::encode(value, operation, request_id),
             _ if !operation.has_output => Vec::new(),
             Protocol::RpcV2Cbor => cbor::encode(value, operation.output),
-            Protocol::AwsJson10
-            | Protocol::AwsJson11
-            | Protocol::RestJson
-            | Protocol::XksProxy => {
+            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson | Protocol::XksProxy => {
                 json::encode(value, operation.output)
             }
         };

@@ -115,9 +115,7 @@ pub fn request(operation: &OperationDef, base: &str, input: &Value) -> (String, 
 
 /// The segments behind `PREFIX/kms/xks/v1`.
 fn below_version(http: &HttpDef) -> impl Iterator<Item = &'static Segment> {
-    let base = |segment: &&Segment| {
-        !matches!(segment, Segment::Literal(text) if *text == "health" || *text == "keys")
-    };
+    let base = |segment: &&Segment| !matches!(segment, Segment::Literal(text) if *text == "health" || *text == "keys");
     http.path.iter().skip_while(base)
 }
 

@@ -8,7 +8,9 @@ mod fault;
 mod key;
 mod spec;
 mod state;
+mod store;
 mod usage;
+pub mod xks;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use fault::Fault;
@@ -21,4 +23,8 @@ pub use spec::{
     SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
+pub use store::{
+    Backing, Connection, ConnectionError, KeyStore, MOST_STORES, StoreCommand, StoreEvent,
+    check_connected,
+};
 pub use usage::{check_plaintext, check_shared};

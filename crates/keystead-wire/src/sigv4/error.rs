@@ -77,7 +77,9 @@ impl AuthError {
     fn message(&self, style: ErrorStyle) -> &str {
         match self {
             Self::Missing => match style {
-                ErrorStyle::Json | ErrorStyle::Rest | ErrorStyle::XksProxy => "Missing Authentication Token",
+                ErrorStyle::Json | ErrorStyle::Rest | ErrorStyle::XksProxy => {
+                    "Missing Authentication Token"
+                }
                 ErrorStyle::Query => "Request is missing Authentication Token",
             },
             Self::Incomplete(message) | Self::Invalid(message) => message,
