@@ -1,15 +1,13 @@
 """The real server is killed a hundred times under load. What it acknowledged is there, and nothing is half done."""
 
 import base64
-import http.client
 import itertools
-import json
 import random
 import secrets
 import threading
 
 import authorities
-from signing import Request, sign
+from callers import Caller
 from waiting import until
 
 ROUNDS = 100
@@ -17,33 +15,6 @@ WORKERS = 4
 # How long the load runs before the power goes, at random: long enough for some dozens of answers,
 # short enough to hit every stage of a request over the rounds.
 LOAD_SECONDS = (0.03, 0.3)
-
-
-class Caller:
-    """awsJson calls with as little around them as the SDK's signature needs. One a thread."""
-
-    TARGETS = {"acm-pca": "ACMPrivateCA", "acm": "CertificateManager"}
-
-    def __init__(self, server):
-        self.server = server
-        self.connection = http.client.HTTPConnection(server.host, timeout=20)
-
-    def call(self, service, operation, **parameters):
-        """The answer; `None` where the connection broke, which acknowledges nothing."""
-        headers = {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"{self.TARGETS[service]}.{operation}",
-        }
-        request = Request("POST", "/", headers, json.dumps(parameters).encode())
-        request = sign(request, service, self.server.host, self.server.key_id, self.server.secret)
-        try:
-            self.connection.request("POST", "/", request.body, request.headers)
-            answer = self.connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        assert answer.status == 200, f"{operation}: {answer.status} {body}"
-        return json.loads(body) if body else {}
 
 
 class Load:

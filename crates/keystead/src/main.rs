@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod envoy;
 mod exports;
+mod memory;
 mod server_tls;
 mod status;
 mod up;

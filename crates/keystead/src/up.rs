@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::Failure;
 use crate::config::{Config, Overrides};
 use crate::exports::ClientFile;
+use crate::memory;
 use crate::server_tls::{self, ServerTls};
 
 /// Run the server.
@@ -75,6 +76,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     log_to_stderr();
     panics::log_places_only();
+    if !memory::keep_keys_in()? {
+        tracing::warn!("{}", memory::UNLOCKED);
+    }
     let env = SystemEnv {
         offset: offset(&args)?,
     };

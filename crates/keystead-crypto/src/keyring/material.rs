@@ -255,3 +255,5 @@ fn binding(id: KeyId, spec: KeySpec) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

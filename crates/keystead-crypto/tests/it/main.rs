@@ -11,4 +11,5 @@
 mod certificates;
 mod foreign_input;
 mod interop;
+mod kms;
 mod support;

@@ -51,7 +51,7 @@ fn two_steps(
 }
 
 /// AES key unwrap with padding (RFC 5649) under an AES-256 key.
-fn unwrap_padded(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn unwrap_padded(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let key = KeyEncryptionKey::new(&AES_256, key).ok()?;
     let mut out = Zeroizing::new(vec![0; wrapped.len()]);
     let length = key.unwrap_with_padding(wrapped, &mut out).ok()?.len();
