@@ -22,6 +22,7 @@ use crate::pca::Issuers;
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
+use crate::xks::{HealthKey, KnownProxies};
 
 /// What every use case works with.
 pub struct App {
@@ -49,6 +50,8 @@ pub struct App {
     pub(crate) last_uses: LastUses,
     pub(crate) sessions: Sessions,
     pub(crate) provider_keys: ProviderKeys,
+    pub(crate) xks_proxies: KnownProxies,
+    pub(crate) xks_health: HealthKey,
 }
 
 /// How the parts are opened.
@@ -131,6 +134,8 @@ impl App {
             cursors: CursorKey(*cursors),
             policies: Known::new(&store),
             kms_keys: kms::Known::new(&store),
+            xks_proxies: KnownProxies::new(&store),
+            xks_health: HealthKey::default(),
             store,
             keys,
             journal,

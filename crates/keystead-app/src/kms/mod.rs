@@ -18,6 +18,7 @@ mod grants;
 mod import;
 mod keys;
 mod last_usage;
+pub(crate) mod lent;
 mod life;
 mod policies;
 mod record;
@@ -53,7 +54,7 @@ pub use stores::{
 };
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
-pub(crate) use find::Known;
+pub(crate) use find::{Known, arn_of};
 
 fn unserved() -> keystead_core::Error {
     keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")
