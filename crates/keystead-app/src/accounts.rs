@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::credentials::{ACCESS_KEYS, AccessKey, installation};
 use crate::iam::account::root_user_of;
-use crate::{Ctx, cursor};
+use crate::{App, Ctx, cursor};
 
 /// Accounts that were made beside the first one, by their number.
 const ACCOUNTS: Collection = Collection("account");
@@ -24,6 +24,15 @@ struct Account {
 
 impl Versioned for Account {
     const MARKER: &'static str = "account/1";
+}
+
+/// Whether this installation has the account.
+pub(crate) async fn exists(app: &App, account: &AccountId) -> Result<bool> {
+    if *account == app.account {
+        return Ok(true);
+    }
+    let found = app.store.get::<Account>(ACCOUNTS, account.as_str()).await?;
+    Ok(found.is_some())
 }
 
 /// `keystead:CreateAccount`: the account and its root user's access key, which is shown this once.

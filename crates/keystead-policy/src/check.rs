@@ -70,7 +70,9 @@ pub(crate) fn check(document: &Document<'_>, kind: Kind) -> Checked {
     statements.iter().try_for_each(legacy)?;
     let bad_resource = resources(statements)?;
     sids(statements, kind)?;
-    statements.iter().try_for_each(has_actions)?;
+    if kind != Kind::Key {
+        statements.iter().try_for_each(has_actions)?;
+    }
     bad_resource.map_or(Ok(()), Err)?;
     for negated in [false, true] {
         statements
@@ -80,7 +82,7 @@ pub(crate) fn check(document: &Document<'_>, kind: Kind) -> Checked {
     for draft in statements {
         match kind {
             Kind::Identity => identity(draft)?,
-            Kind::Resource => principals(draft)?,
+            Kind::Resource | Kind::Key => principals(draft)?,
             Kind::Trust => trust(draft)?,
         }
     }

@@ -13,7 +13,8 @@
 //!    is no exception ("KMS key policies", "How permissions for assuming a role are decided").
 //! 5. A grant of KMS is an allow that names the grantee: no other allow is needed, even across accounts. For a session
 //!    it counts as naming the role, so that a session policy still limits it; AWS does not say, and this is the
-//!    narrower reading.
+//!    narrower reading. Where the grantee is an account, the account's own policies have to hand it on, as they do what
+//!    a key policy allows to an account.
 
 use std::sync::Arc;
 
@@ -100,8 +101,17 @@ pub struct Policies<'a> {
     pub resource_account: &'a str,
     /// How much the resource's policy is asked.
     pub rule: Rule,
-    /// The id of a KMS grant that allows this operation to this caller.
-    pub grant: Option<&'a str>,
+    /// A KMS grant that allows this operation to this caller.
+    pub grant: Option<Grant<'a>>,
+}
+
+/// A grant of KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whether its grantee is the caller's account as a whole.
+    pub to_account: bool,
 }
 
 /// How much the resource's policy is asked within its own account.
@@ -259,6 +269,24 @@ enum Standing {
     Refused,
 }
 
+impl Grant<'_> {
+    fn ground(self) -> Ground {
+        Ground::Grant(self.id.to_owned())
+    }
+
+    /// What it says by itself.
+    fn stands(self, caller: &Caller<'_>) -> Standing {
+        match caller.kind {
+            CallerKind::Root => Standing::Allowed(self.ground()),
+            _ if self.to_account => Standing::Delegated,
+            CallerKind::Session { .. } | CallerKind::FederatedUser { .. } => {
+                Standing::Limited(self.ground())
+            }
+            _ => Standing::Allowed(self.ground()),
+        }
+    }
+}
+
 impl<'a> Found<'a> {
     fn new(asked: &Asked<'_>, policies: &Policies<'a>) -> Self {
         let [identity, boundary, session, resource] = layers(policies)
@@ -300,7 +328,7 @@ impl<'a> Found<'a> {
 
     /// Callers without identity-based policies: the resource's policy decides alone.
     fn outsider(&self, policies: &Policies<'_>) -> Result<Ground, Cause> {
-        let granted = policies.grant.map(|grant| Ground::Grant(grant.to_owned()));
+        let granted = policies.grant.map(Grant::ground);
         let allowed = self.resource.allow.map(|(_, spot)| statements([spot]));
         granted
             .or(allowed)
@@ -317,8 +345,12 @@ impl<'a> Found<'a> {
     }
 
     fn cross_account(&self, caller: &Caller<'_>, policies: &Policies<'_>) -> Result<Ground, Cause> {
-        if policies.grant.is_some() {
-            return self.same_account(caller, policies);
+        if let Some(grant) = policies.grant {
+            return match grant.stands(caller) {
+                Standing::Allowed(ground) => Ok(ground),
+                Standing::Limited(ground) => self.limits(caller, ground),
+                Standing::Delegated | Standing::Refused => self.by_identity(caller, []),
+            };
         }
         let allowed = self.resource.allow.map(|(_, spot)| spot);
         let ground = self.by_identity(caller, allowed)?;
@@ -330,17 +362,12 @@ impl<'a> Found<'a> {
 
     /// What the resource's side says by itself.
     fn standing(&self, caller: &Caller<'_>, policies: &Policies<'_>) -> Standing {
-        let behind = matches!(
-            caller.kind,
-            CallerKind::Session { .. } | CallerKind::FederatedUser { .. }
-        );
-        let granted = || policies.grant.map(|grant| Ground::Grant(grant.to_owned()));
-        match (self.resource.allow, granted()) {
+        let granted = policies.grant.map(|grant| grant.stands(caller));
+        match (self.resource.allow, granted) {
             (Some((Grade::Direct, spot)), _) => Standing::Allowed(statements([spot])),
-            (_, Some(grant)) if behind => Standing::Limited(grant),
-            (_, Some(grant)) => Standing::Allowed(grant),
+            (_, Some(standing @ (Standing::Allowed(_) | Standing::Limited(_)))) => standing,
             (Some((Grade::Behind, spot)), _) => Standing::Limited(statements([spot])),
-            (Some((Grade::Account, _)), _) => Standing::Delegated,
+            (Some((Grade::Account, _)), _) | (_, Some(_)) => Standing::Delegated,
             (None, _) if policies.rule == Rule::Usual => Standing::Delegated,
             (None, _) => Standing::Refused,
         }

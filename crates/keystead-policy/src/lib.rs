@@ -37,7 +37,7 @@ mod reason;
 mod values;
 
 pub use context::Context;
-pub use decide::{Caller, CallerKind, Policies, Request, Rule, Source, decide};
+pub use decide::{Caller, CallerKind, Grant, Policies, Request, Rule, Source, decide};
 pub use explain::{Explanation, Matched, NearMiss, explain};
 pub use malformed::{Fault, Malformed, Position};
 pub use policy::{Effect, Kind, Policy, size};

@@ -16,8 +16,11 @@ use crate::principal::{Grade, Principal, Principals};
 pub enum Kind {
     /// A user, group or role, a permissions boundary or a session: no `Principal`, but a `Resource`.
     Identity,
-    /// A key, secret or CA: a `Principal`; without `Resource` it speaks of what it is attached to.
+    /// A secret or CA: a `Principal`; without `Resource` it speaks of what it is attached to.
     Resource,
+    /// A KMS key: a `Principal`. A statement that lacks its `Action` or `Resource` is accepted and "has no effect" (KMS
+    /// API reference, PutKeyPolicy).
+    Key,
     /// A role: a `Principal`, actions of STS, no `Resource`.
     Trust,
 }
@@ -89,7 +92,7 @@ impl Policy {
         let mut ruler = Ruler::new(text);
         let statements = document.statements.iter();
         let statements: Box<[_]> = statements
-            .map(|draft| Statement::compile(draft, variables, &mut ruler))
+            .map(|draft| Statement::compile(draft, kind, variables, &mut ruler))
             .collect();
         let (services, others) = index(&statements);
         Ok(Self {
@@ -125,6 +128,15 @@ impl Policy {
         })
     }
 
+    /// The principals under `AWS` that statements name, everyone and unique ids left out: for who has to know whether
+    /// they are there.
+    pub fn named_principals(&self) -> impl Iterator<Item = &str> {
+        let named = self.statements.iter();
+        named
+            .filter_map(|statement| statement.principals.as_ref())
+            .flat_map(Principals::named)
+    }
+
     /// The statements that may speak of a service's actions, with their numbers from 0.
     pub(crate) fn candidates(&self, service: &str) -> impl Iterator<Item = (usize, &Statement)> {
         let found = self
@@ -145,7 +157,7 @@ pub fn size(text: &str) -> usize {
 }
 
 impl Statement {
-    fn compile(draft: &Draft<'_>, variables: bool, ruler: &mut Ruler<'_>) -> Self {
+    fn compile(draft: &Draft<'_>, kind: Kind, variables: bool, ruler: &mut Ruler<'_>) -> Self {
         let principals = draft.principals.as_ref().map(|principals| {
             let named = principals.value.iter();
             let named = named.filter_map(|named| Principal::parse(&named.kind, &named.text));
@@ -154,8 +166,15 @@ impl Statement {
                 true => Principals::AllBut(named.collect()),
             }
         });
+        // An empty list is no element: `NotResource` of nothing must not mean everything.
+        let said = |any: bool| any || kind != Kind::Key;
         let resources = draft.resources.as_ref();
+        let resources = resources.filter(|named| said(!named.value.is_empty()));
         let resources = match resources {
+            None if kind == Kind::Key => Resources {
+                negated: false,
+                patterns: [].into(),
+            },
             None => Resources {
                 negated: false,
                 patterns: [ArnPattern::resource("*", false)].into(),
@@ -231,6 +250,7 @@ impl Actions {
             ..Meaning::default()
         };
         let texts = draft.actions.iter().flat_map(|actions| &actions.value);
+        let none = texts.clone().next().is_none();
         let patterns = texts.map(|text| {
             let text = text.text.to_ascii_lowercase();
             let (service, name) = text.split_once(':').unwrap_or((&text, "*"));
@@ -240,10 +260,11 @@ impl Actions {
             }
         });
         Self {
+            // `NotAction` of nothing, which a key's policy may have, must not mean everything.
             negated: draft
                 .actions
                 .as_ref()
-                .is_some_and(|actions| actions.negated),
+                .is_some_and(|actions| actions.negated && !none),
             patterns: patterns.collect(),
         }
     }

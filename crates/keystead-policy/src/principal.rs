@@ -116,6 +116,15 @@ impl Principals {
         }
     }
 
+    /// The accounts and ARNs that are named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        let (Self::These(named) | Self::AllBut(named)) = self;
+        named.iter().filter_map(|principal| match principal {
+            Principal::Account(text) | Principal::Arn(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
     /// Whether this is `NotPrincipal`.
     pub(crate) fn is_negated(&self) -> bool {
         matches!(self, Self::AllBut(_))

@@ -8,7 +8,11 @@
     reason = "a test stops where it cannot go on"
 )]
 
-use keystead_policy::{Fault, Kind, Policy};
+use std::sync::Arc;
+
+use keystead_policy::{
+    Caller, CallerKind, Context, Fault, Kind, Policies, Policy, Request, Rule, Source, decide,
+};
 use serde_json::Value;
 
 fn statement(inside: &str) -> String {
@@ -38,6 +42,50 @@ fn an_identity_policy_names_no_principal_and_a_resource_policy_must() {
     );
     assert!(Policy::parse(&named, Kind::Resource).is_ok());
     assert!(Policy::parse(&unnamed, Kind::Identity).is_ok());
+}
+
+#[test]
+fn a_statement_of_a_key_policy_that_lacks_an_element_has_no_effect() {
+    let decided = |element: &str| {
+        let text = statement(&format!(r#""Principal":"*",{element}"#));
+        let policy = Policy::parse(&text, Kind::Key).expect(&text);
+        let source = Source {
+            label: "key".into(),
+            policy: Arc::new(policy),
+        };
+        let context = Context::new();
+        let request = Request {
+            action: "kms:Encrypt",
+            resource: "arn:aws:kms:us-east-1:111122223333:key/1",
+            caller: Caller {
+                account: "111122223333",
+                arn: "arn:aws:iam::111122223333:user/bob",
+                kind: CallerKind::User,
+            },
+            context: &context,
+        };
+        let policies = Policies {
+            identity: &[],
+            boundary: None,
+            session: None,
+            resource: Some(&source),
+            resource_account: "111122223333",
+            rule: Rule::ResourceFirst,
+            grant: None,
+        };
+        decide(&request, &policies).is_allowed()
+    };
+    assert!(decided(r#""Action":"kms:*","Resource":"*""#));
+    for lacking in [
+        r#""Action":"kms:*""#,
+        r#""Resource":"*""#,
+        r#""Action":[],"Resource":"*""#,
+        r#""Action":"kms:*","Resource":[]"#,
+        r#""NotAction":[],"Resource":"*""#,
+        r#""Action":"kms:*","NotResource":[]"#,
+    ] {
+        assert!(!decided(lacking), "{lacking}");
+    }
 }
 
 /// The documents of a file, each as the text that a client sends.

@@ -31,7 +31,7 @@ fn source(label: &str, kind: Kind, text: &str) -> Source {
 fn all(label: &str, kind: Kind, effect: &str, action: &str) -> Source {
     let rest = match kind {
         Kind::Identity => r#""Resource":"*""#,
-        Kind::Resource => r#""Resource":"*","Principal":"*""#,
+        Kind::Resource | Kind::Key => r#""Resource":"*","Principal":"*""#,
         Kind::Trust => r#""Principal":{"AWS":"*"}"#,
     };
     let text = format!(

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use keystead_policy::{
-    Caller, CallerKind, Context, Decision, Kind, Outcome, Policies, Policy, Request, Rule, Source,
-    decide,
+    Caller, CallerKind, Context, Decision, Grant, Kind, Outcome, Policies, Policy, Request, Rule,
+    Source, decide,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -198,7 +198,10 @@ fn answer(asked: &Asked, set: &Set, apart: bool) -> Decision {
         } else {
             Rule::Usual
         },
-        grant: asked.grant.then_some("g"),
+        grant: asked.grant.then_some(Grant {
+            id: "g",
+            to_account: false,
+        }),
     };
     decide(&request, &policies)
 }

@@ -208,6 +208,8 @@ impl<'a> At<'a> {
             Value::String(text) => Some(text.clone()),
             Value::Integer(number) => Some(number.to_string()),
             Value::Boolean(truth) => Some(truth.to_string()),
+            // In seconds since 1970, which conditions on numbers and on dates read alike.
+            Value::Timestamp(time) => Some(time.as_second().to_string()),
             _ => None,
         }
     }

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use keystead_core::tags::Tags;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_policy::{
-    Caller, CallerKind, Cause, Context, Decision, Explanation, Kind, Policies, Policy, Request,
-    Rule, Source, decide, explain,
+    Caller, CallerKind, Cause, Context, Decision, Explanation, Grant, Kind, Policies, Policy,
+    Request, Rule, Source, decide, explain,
 };
 use keystead_wire::schema::OperationDef;
 use keystead_wire::value::Value;
@@ -102,8 +102,8 @@ pub(crate) struct Resource<'a> {
     pub(crate) policy: Option<OwnPolicy<'a>>,
     /// How much that policy is asked.
     pub(crate) rule: Rule,
-    /// The id of a grant that lets the caller do this.
-    pub(crate) grant: Option<&'a str>,
+    /// A grant that lets the caller do this.
+    pub(crate) grant: Option<Grant<'a>>,
     /// Its service's condition keys, called only where a policy looks at any.
     pub(crate) describe: Option<&'a dyn Describe>,
 }
@@ -210,6 +210,11 @@ impl Access {
         })))
     }
 
+    /// The action of the operation that was called, if it is one that has to be decided.
+    pub(crate) fn action(&self) -> Option<&'static str> {
+        self.0.operation?.access.action
+    }
+
     /// Whether anything was decided, or nothing had to be.
     pub(crate) fn was_decided(&self) -> bool {
         self.0.decided.load(Ordering::Relaxed)
@@ -273,6 +278,13 @@ impl Ctx {
         }
     }
 
+    /// Whether the caller could do something else as well: nothing is decided by it, and nothing noted.
+    pub(crate) fn could(&self, action: &str, resource: &Resource<'_>) -> Result<bool> {
+        self.put(action, resource, None, |request, policies| {
+            decide(request, policies).is_allowed()
+        })
+    }
+
     fn decide(
         &self,
         action: &str,
@@ -286,6 +298,42 @@ impl Ctx {
         if principal.kind == PrincipalKind::Root && at_home && resource.policy.is_none() {
             return Ok(Allowed(()));
         }
+        let denied = self.put(action, resource, via, |request, policies| {
+            match decide(request, policies) {
+                Decision::Allow(_) => None,
+                Decision::Deny(reason) => Some((reason, explain(request, policies))),
+            }
+        })?;
+        let Some((reason, explanation)) = denied else {
+            return Ok(Allowed(()));
+        };
+        *access.denial.lock() = Some(Denial {
+            action: action.to_owned(),
+            resource: resource.arn.to_owned(),
+            explanation,
+        });
+        let on = match (resource.arn, &reason.cause) {
+            ("*", Cause::NotAllowed(_)) => String::new(),
+            (arn, _) => format!(" on resource: {arn}"),
+        };
+        Err(Error::new(
+            ErrorKind::AccessDenied,
+            format!(
+                "User: {} is not authorized to perform: {action}{on} {reason}",
+                principal.arn
+            ),
+        ))
+    }
+
+    /// Puts a request of the caller to the policies that it is subject to.
+    fn put<R>(
+        &self,
+        action: &str,
+        resource: &Resource<'_>,
+        via: Option<&str>,
+        to: impl FnOnce(&Request<'_>, &Policies<'_>) -> R,
+    ) -> Result<R> {
+        let (access, principal) = (&self.access.0, &self.principal);
         let parsed = match resource.policy {
             Some(OwnPolicy::Text(text, kind)) => Some(own_policy(text, kind, resource.arn)?),
             _ => None,
@@ -315,25 +363,7 @@ impl Ctx {
             caller: caller(principal),
             context: &context,
         };
-        let Decision::Deny(reason) = decide(&request, &policies) else {
-            return Ok(Allowed(()));
-        };
-        *access.denial.lock() = Some(Denial {
-            action: action.to_owned(),
-            resource: resource.arn.to_owned(),
-            explanation: explain(&request, &policies),
-        });
-        let on = match (resource.arn, &reason.cause) {
-            ("*", Cause::NotAllowed(_)) => String::new(),
-            (arn, _) => format!(" on resource: {arn}"),
-        };
-        Err(Error::new(
-            ErrorKind::AccessDenied,
-            format!(
-                "User: {} is not authorized to perform: {action}{on} {reason}",
-                principal.arn
-            ),
-        ))
+        Ok(to(&request, &policies))
     }
 }
 

@@ -48,6 +48,8 @@ fn own(fault: Fault) -> (&'static str, u16) {
         Fault::IncorrectKey => "IncorrectKeyException",
         Fault::IncorrectKeyMaterial => "IncorrectKeyMaterialException",
         Fault::InvalidAliasName => "InvalidAliasNameException",
+        // Not in the model; what AWS answers (recorded by moto's tests, test__create_alias__raises_if_reserved_alias).
+        Fault::ReservedAlias => "NotAuthorizedException",
         Fault::InvalidCiphertext => "InvalidCiphertextException",
         Fault::InvalidGrantId => "InvalidGrantIdException",
         Fault::InvalidGrantToken => "InvalidGrantTokenException",

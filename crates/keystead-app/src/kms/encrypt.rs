@@ -306,12 +306,13 @@ impl Source<'_> {
 
     /// Whether source and destination are the same key (`kms:ReEncryptOnSameKey`).
     async fn is_of(&self, ctx: &Ctx, destination: &str) -> bool {
-        let Ok(destination) = find::resolve(ctx, destination, Names::KeyOrAlias).await else {
+        let Ok(destination) = find::resolve(ctx, destination, Names::KeyOrAlias, Act::Own).await
+        else {
             return false;
         };
         let inside = self.ciphertext.and_then(|bytes| Header::parse(bytes));
         let source = match (self.key, inside) {
-            (Some(name), _) => find::resolve(ctx, name, Names::KeyOrAlias)
+            (Some(name), _) => find::resolve(ctx, name, Names::KeyOrAlias, Act::Own)
                 .await
                 .ok()
                 .map(|named| (named.account, named.id)),

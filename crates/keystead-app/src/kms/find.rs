@@ -8,12 +8,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use keystead_core::kms::EncryptionContext;
+use keystead_core::kms::grant::Terms;
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_policy::{Context, Kind, Policy, Rule, Source};
 use keystead_store::{ChangeCount, Store, Stored, Version};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use super::grants::Permit;
 use super::record::{KEYS, KeyRecord, key_of};
 use super::{aliases, conditions, grants};
 use crate::Ctx;
@@ -56,6 +58,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) keys: &'a [(&'static str, &'a str)],
     /// Grant tokens.
     pub(crate) tokens: &'a [String],
+    /// What CreateGrant is to allow to somebody else.
+    pub(crate) granting: Option<&'a Terms>,
     /// The alias by which the key was named, set where it is looked up.
     pub(super) alias: Option<&'a str>,
 }
@@ -68,14 +72,17 @@ impl Ask<'_> {
         context: None,
         keys: &[],
         tokens: &[],
+        granting: None,
         alias: None,
     };
 }
 
-/// The keys that were used last.
+/// The keys that were used last, and what led to them.
 pub(crate) struct Known {
     changes: ChangeCount,
     keys: Mutex<LruCache<String, (u64, Arc<Found>)>>,
+    pub(super) aliases: aliases::Known,
+    pub(super) grants: grants::Known,
 }
 
 impl Known {
@@ -84,6 +91,8 @@ impl Known {
         Self {
             changes: store.count_changes(&[KEYS]),
             keys: Mutex::new(LruCache::new(AT_HAND)),
+            aliases: aliases::Known::new(store),
+            grants: grants::Known::new(store),
         }
     }
 }
@@ -95,7 +104,7 @@ pub(super) async fn key(
     names: Names,
     ask: Ask<'_>,
 ) -> Result<Allowed<Arc<Found>>> {
-    let named = resolve(ctx, name, names).await?;
+    let named = resolve(ctx, name, names, ask.act).await?;
     let ask = Ask {
         alias: named.alias.as_deref(),
         ..ask
@@ -124,14 +133,7 @@ pub(crate) async fn admit(
         None => None,
     };
     let allowed = ctx.admit(ask.act, arn, candidate, |candidate, resource| {
-        let Found { record, policy, .. } = &*candidate.found;
-        Resource {
-            policy: Some(OwnPolicy::Compiled(policy)),
-            rule: Rule::ResourceFirst,
-            grant: candidate.grant.as_deref(),
-            describe: Some(candidate),
-            ..resource.tagged(&record.key.tags)
-        }
+        candidate.resource(resource)
     })?;
     Ok(allowed.map(|allowed| allowed.map(|candidate| candidate.found)))
 }
@@ -139,9 +141,35 @@ pub(crate) async fn admit(
 /// A key about which is decided.
 struct Candidate<'a> {
     found: Arc<Found>,
-    grant: Option<String>,
+    grant: Option<Permit>,
     ctx: &'a Ctx,
     ask: Ask<'a>,
+}
+
+impl Candidate<'_> {
+    fn resource<'t>(&'t self, resource: Resource<'t>) -> Resource<'t> {
+        let Found { record, policy, .. } = &*self.found;
+        let resource = Resource {
+            describe: Some(self),
+            ..resource.tagged(&record.key.tags)
+        };
+        if !self.is_open() {
+            return resource;
+        }
+        Resource {
+            policy: Some(OwnPolicy::Compiled(policy)),
+            rule: Rule::ResourceFirst,
+            grant: self.grant.as_ref().map(Permit::as_grant),
+            ..resource
+        }
+    }
+
+    /// Whether a key policy or grant has a say: in another account they have it on some operations alone ("Allowing users
+    /// in other accounts to use a KMS key").
+    fn is_open(&self) -> bool {
+        let action = conditions::action(self.ctx, self.ask.act);
+        self.found.record.key.account == *self.ctx.account() || ACROSS_ACCOUNTS.contains(&action)
+    }
 }
 
 impl Describe for Candidate<'_> {
@@ -177,7 +205,7 @@ pub(crate) async fn at_hand(
 fn ready(stored: Stored<KeyRecord>) -> Result<Found> {
     let arn = stored.value.key.arn();
     // A policy that does not parse lets nobody in: what it was meant to deny is not known.
-    let policy = Policy::parse(&stored.value.key.policy, Kind::Resource).map_err(|fault| {
+    let policy = Policy::parse(&stored.value.key.policy, Kind::Key).map_err(|fault| {
         let message = format!("the policy of {arn} cannot be read: {fault}");
         Error::new(ErrorKind::Internal, message)
     })?;
@@ -205,8 +233,15 @@ pub(super) struct Named {
 /// What the name of a key stands for; whether there is such a key is another matter.
 ///
 /// A name of another region is [`ErrorKind::NotFound`], as is an alias that stands for nothing.
-pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names) -> Result<Named> {
-    let invalid = || Error::new(ErrorKind::NotFound, format!("Invalid keyId '{name}'"));
+pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names, act: Act<'_>) -> Result<Named> {
+    let invalid = || {
+        // AWS puts an alias without quotes here.
+        let shown = match name.starts_with("alias/") {
+            true => name.to_owned(),
+            false => format!("'{name}'"),
+        };
+        Error::new(ErrorKind::NotFound, format!("Invalid keyId {shown}"))
+    };
     let (account, resource) = match name.starts_with("arn:") {
         true => {
             let arn = Arn::parse(name)?;
@@ -231,7 +266,7 @@ pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names) -> Result<Named
                 false => invalid(),
             });
         }
-        let id = aliases::target(ctx, &account, &resource).await?;
+        let id = aliases::target(ctx, &account, &resource, act).await?;
         return Ok(Named {
             account,
             region,
@@ -289,3 +324,29 @@ fn invalid_arn(name: &str) -> Error {
 
 /// A few kilobytes each with its policy; more than are busy within a minute in most installations.
 const AT_HAND: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// The actions on keys of other accounts (API reference, "Cross-account use: Yes").
+const ACROSS_ACCOUNTS: [&str; 22] = [
+    "kms:CreateGrant",
+    "kms:Decapsulate",
+    "kms:Decrypt",
+    "kms:DeriveSharedSecret",
+    "kms:DescribeKey",
+    "kms:Encapsulate",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GenerateMac",
+    "kms:GetKeyRotationStatus",
+    "kms:GetPublicKey",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+    "kms:Sign",
+    "kms:Verify",
+    "kms:VerifyMac",
+];

@@ -21,9 +21,11 @@ mod last_usage;
 pub(crate) mod lent;
 mod life;
 mod policies;
+mod principals;
 mod record;
 mod regions;
 mod rotation;
+mod shown;
 mod sign;
 mod stores;
 mod tags;
@@ -55,6 +57,18 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::{Known, arn_of};
+
+/// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
+/// ListAliases), and what is over 100 is cut to it.
+fn page_size(limit: Option<i32>) -> usize {
+    page_size_of(limit, 50, 100)
+}
+
+/// So many as were asked for, or as usual, and at most `most`.
+fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
+    let asked = limit.and_then(|limit| usize::try_from(limit).ok());
+    asked.unwrap_or(usual).clamp(1, most)
+}
 
 fn unserved() -> keystead_core::Error {
     keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")

@@ -85,10 +85,7 @@ impl Wanted<'_> {
     /// A key in a custom key store is a symmetric encryption key of one region; its origin and what else it needs
     /// belong to the store's type.
     fn check_place(&self, kind: &KeyKind) -> Result<()> {
-        let in_store = matches!(
-            kind.origin,
-            Origin::AwsCloudHsm | Origin::ExternalKeyStore
-        );
+        let in_store = matches!(kind.origin, Origin::AwsCloudHsm | Origin::ExternalKeyStore);
         let origin = kind.origin.name();
         if self.store.is_some() != in_store {
             return Err(invalid(match in_store {
@@ -106,9 +103,8 @@ impl Wanted<'_> {
             return Ok(());
         }
         if kind.spec != KeySpec::SymmetricDefault {
-            return Err(Fault::UnsupportedOperation.error(
-                "A custom key store holds symmetric encryption KMS keys only.",
-            ));
+            return Err(Fault::UnsupportedOperation
+                .error("A custom key store holds symmetric encryption KMS keys only."));
         }
         if kind.multi_region {
             return Err(Fault::UnsupportedOperation
@@ -179,11 +175,27 @@ mod tests {
         assert!(hsm.kind().is_ok() && xks.kind().is_ok());
         let refused = [
             Wanted { store: None, ..hsm },
-            Wanted { origin: None, ..hsm },
-            Wanted { xks_key: Some("key"), ..hsm },
-            Wanted { xks_key: None, ..xks },
-            Wanted { multi_region: true, ..hsm },
-            Wanted { spec: Some("HMAC_256"), usage: Some("GENERATE_VERIFY_MAC"), ..hsm },
+            Wanted {
+                origin: None,
+                ..hsm
+            },
+            Wanted {
+                xks_key: Some("key"),
+                ..hsm
+            },
+            Wanted {
+                xks_key: None,
+                ..xks
+            },
+            Wanted {
+                multi_region: true,
+                ..hsm
+            },
+            Wanted {
+                spec: Some("HMAC_256"),
+                usage: Some("GENERATE_VERIFY_MAC"),
+                ..hsm
+            },
         ];
         for wanted in refused {
             assert!(wanted.kind().is_err(), "{wanted:?}");

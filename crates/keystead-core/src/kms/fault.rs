@@ -17,8 +17,10 @@ pub enum Fault {
     IncorrectKey,
     /// Key material is not what was imported before, or not what the key takes.
     IncorrectKeyMaterial,
-    /// The name is not one of an alias, or reserved.
+    /// The name is not one of an alias.
     InvalidAliasName,
+    /// The alias belongs to AWS's services.
+    ReservedAlias,
     /// A ciphertext is not one of ours, altered, or made with another encryption context.
     InvalidCiphertext,
     /// There is no such grant.

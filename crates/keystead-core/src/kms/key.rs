@@ -131,7 +131,7 @@ pub enum MaterialState {
 }
 
 /// Imported key material.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// Whether it is here, or has to be imported again.
     pub present: bool,

@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::key::{Key, Material, Stage};
+use super::key::{Key, Stage};
 use super::state::Command;
 use super::{Fault, Manager};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Days that a key waits before it is deleted, where nobody says otherwise.
-pub const DEFAULT_WINDOW: i32 = 30;
+const DEFAULT_WINDOW: i32 = 30;
 
 impl Key {
     /// Switches it on or off; also says no to who changes a service's own key.
@@ -40,7 +40,9 @@ impl Key {
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Validation,
-                    format!("PendingWindowInDays is {days}; it must be between 7 and 30 (inclusive)."),
+                    format!(
+                        "PendingWindowInDays is {days}; it must be between 7 and 30 (inclusive)."
+                    ),
                 )
             })?;
         let waits_for_replicas = self
@@ -81,14 +83,6 @@ impl Key {
         matches!(self.stage, Stage::PendingDeletion { due, .. } if due <= now)
     }
 
-    /// Whether every key material that it needs is here.
-    pub fn is_complete(&self) -> bool {
-        let present = |material: &Material| {
-            material.import.as_ref().is_none_or(|import| import.present)
-        };
-        !self.materials.is_empty() && self.materials.iter().all(present)
-    }
-
     /// A key that a service manages is changed by that service alone.
     ///
     /// # Errors
@@ -109,5 +103,4 @@ impl Key {
         self.stage = Stage::PendingDeletion { due, window_days };
         due
     }
-
 }

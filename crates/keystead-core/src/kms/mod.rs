@@ -3,24 +3,37 @@
 //! Sources: the KMS API reference and service model (2014-11-01), and the KMS developer guide, whose pages are named
 //! beside the rule that they justify.
 
+pub mod alias;
 mod ciphertext;
+mod create;
 mod fault;
+pub mod grant;
+#[cfg(test)]
+mod grant_tests;
+mod import;
 mod key;
+mod life;
+mod rotation;
 mod spec;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
 mod usage;
 pub mod xks;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
+pub use create::{KeyKind, Wanted};
 pub use fault::Fault;
+pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{
     Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
     RotationType, Stage,
 };
+pub use rotation::{Turn, USUAL_PERIOD_DAYS};
 pub use spec::{
-    ECDH, EncryptionAlgorithm, KeySpec, KeyUsage, ML_KEM, MacAlgorithm, MessageType, Origin,
-    SigningAlgorithm, WrappingAlgorithm,
+    ECDH, EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage, ML_KEM, MacAlgorithm,
+    MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
 pub use store::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keystead_policy::{
-    Caller, CallerKind, Cause, Context, Decision, Ground, Kind, Match, Policies, Policy,
+    Caller, CallerKind, Cause, Context, Decision, Grant, Ground, Kind, Match, Policies, Policy,
     PolicyType, Request, Rule, Source,
 };
 use serde_json::Value;
@@ -156,7 +156,10 @@ impl Case {
                 Some("resource-first") => Rule::ResourceFirst,
                 _ => Rule::Usual,
             },
-            grant: word("grant"),
+            grant: word("grant").map(|id| Grant {
+                id,
+                to_account: word("grantee") == Some("account"),
+            }),
         };
         ask(&request, &policies)
     }
