@@ -42,4 +42,4 @@ pub(super) async fn change(
 }
 
 /// So often a change is made anew because others were quicker; each time one of them got through.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;

@@ -13,6 +13,7 @@ mod custody;
 mod data_keys;
 mod elsewhere;
 mod encrypt;
+mod family;
 mod find;
 mod grants;
 mod import;
@@ -29,6 +30,9 @@ mod shown;
 mod sign;
 mod stores;
 mod tags;
+#[cfg(test)]
+mod tests;
+pub(crate) mod upkeep;
 mod usable;
 
 pub use agree::{decapsulate, derive_shared_secret, encapsulate};
@@ -57,6 +61,7 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::{Known, arn_of};
+pub(crate) use last_usage::{LAST_USAGES, LastUsage};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
 /// ListAliases), and what is over 100 is cut to it.

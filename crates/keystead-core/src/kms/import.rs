@@ -212,9 +212,9 @@ impl Key {
     /// Notes that this key material is not here any more. What waits for a rotation is not the key's any more then, except
     /// in a replica, where it can be imported again.
     pub fn remove_material(&mut self, id: &MaterialId) {
-        let replica = self.is_replica();
-        self.materials
-            .retain(|material| replica || material.id != *id || !material.is_pending());
+        if !self.is_replica() {
+            self.forget_pending(id);
+        }
         if let Some(material) = self.materials.iter_mut().find(|one| one.id == *id)
             && let Some(import) = &mut material.import
         {
@@ -225,6 +225,12 @@ impl Key {
         if matches!(self.stage, Stage::Enabled | Stage::Disabled) && !self.is_complete() {
             self.stage = Stage::PendingImport;
         }
+    }
+
+    /// Forgets key material that waits for a rotation because its primary has.
+    pub fn forget_pending(&mut self, id: &MaterialId) {
+        self.materials
+            .retain(|material| material.id != *id || !material.is_pending());
     }
 
     /// The key material that waits for a rotation.

@@ -33,9 +33,15 @@ pub enum Turn {
 impl Key {
     /// Whether its key material can be rotated, by itself or on demand: that of a symmetric encryption key, made here or
     /// imported.
-    pub fn rotates(&self) -> bool {
-        self.spec == KeySpec::SymmetricDefault
-            && matches!(self.origin, Origin::AwsKms | Origin::External)
+    ///
+    /// # Errors
+    /// [`Fault::UnsupportedOperation`].
+    pub fn check_rotates(&self) -> Result<()> {
+        self.check_symmetric()?;
+        match self.origin {
+            Origin::AwsKms | Origin::External => Ok(()),
+            _ => Err(self.invalid_origin()),
+        }
     }
 
     /// Switches automatic rotation on, counted from now; where it is on with this period already, nothing changes.
@@ -90,10 +96,7 @@ impl Key {
     /// whose next key material has not been imported everywhere; [`ErrorKind::LimitExceeded`];
     /// [`ErrorKind::Conflict`] right before an automatic rotation; as [`Key::check`].
     pub fn check_on_demand(&self, replicas: &[&Self], now: Timestamp) -> Result<Turn> {
-        self.check_symmetric()?;
-        if !self.rotates() {
-            return Err(self.invalid_origin());
-        }
+        self.check_rotates()?;
         self.check_owner()?;
         self.check(Command::Rotate)?;
         if self.rotations_on_demand() >= MOST_ON_DEMAND {
