@@ -16,6 +16,7 @@ mod memory;
 mod server_tls;
 mod status;
 mod up;
+mod xks;
 
 /// A home for an organisation's keys, certificates and secrets, on its own machines.
 ///
@@ -47,6 +48,8 @@ enum Command {
     Envoy(envoy::Args),
     /// Make and list accounts.
     Account(account::Args),
+    /// Let AWS's KMS use keys that stay here.
+    Xks(xks::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
     /// See Keystead at work on this machine.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Status(args) => block_on(status::run(args)),
         Command::Envoy(args) => block_on(envoy::run(args)),
         Command::Account(args) => block_on(account::run(args)),
+        Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
     };
