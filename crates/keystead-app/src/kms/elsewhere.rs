@@ -1,6 +1,6 @@
 //! What a custom key store adds to the use of a key that is in one.
 
-use keystead_core::kms::{Fault, InStore, Key};
+use keystead_core::kms::{Fault, InStore, Key, KeyState};
 use keystead_core::{Error, Result};
 use keystead_crypto::NewMaterial;
 use keystead_wire::kms as wire;
@@ -28,6 +28,11 @@ pub(super) async fn place(
 pub(super) async fn show(ctx: &Ctx, key: &Key, metadata: &mut wire::KeyMetadata) -> Result<()> {
     let _ = (ctx, key, metadata);
     Ok(())
+}
+
+/// The key's state, over which lies whether the key store that it is in is connected.
+pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
+    Ok(key.state_while(check_connected(ctx, key).await.is_ok()))
 }
 
 /// Whether the key store that the key is in, if it is in one, is connected.
