@@ -39,15 +39,23 @@ pub async fn create_key(
     let place = match &input.custom_key_store_id {
         Some(store) => {
             let xks_key = input.xks_key_id.as_deref();
-            Some(elsewhere::place(ctx, store, &key, xks_key).await?)
+            Some(elsewhere::place(ctx, store, &key, xks_key, &owner(&key)).await?)
         }
         None => None,
     };
     let record = filled(ctx, key, place).await?;
-    let mut batch = Batch::new();
-    let at = key_of(ctx.account(), &ctx.region, &record.key.id);
-    batch.put(KEYS, at, &record, Expect::Absent);
-    ctx.app.store.commit(batch).await?;
+    let put = |batch: &mut Batch| {
+        let at = key_of(ctx.account(), &ctx.region, &record.key.id);
+        batch.put(KEYS, at, &record, Expect::Absent);
+    };
+    match &record.key.store {
+        Some(store) => elsewhere::enter(ctx, &record.key, store, put).await?,
+        None => {
+            let mut batch = Batch::new();
+            put(&mut batch);
+            ctx.app.store.commit(batch).await?;
+        }
+    }
     Ok(wire::CreateKeyResponse {
         key_metadata: Some(shown::metadata(&record.key)),
     })
