@@ -9,12 +9,15 @@ import json
 import os
 import re
 import secrets
+import socket
+import ssl
 import threading
 
 import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 ACCESS_KEY = "EXTERNALKEYSTORE234567"
@@ -50,14 +53,15 @@ class Refused(Exception):
 class Proxy:
     """A proxy on a free port, with the key `one`. `spoil(operation, answer)` may change an answer before it goes out."""
 
-    def __init__(self, iv=12, metadata=b"v1"):
+    def __init__(self, iv=12, mark=b"v1"):
         self.secret = secrets.token_urlsafe(40).replace("-", "+").replace("_", "/")
         self.keys = {"one": AESGCM(os.urandom(32))}
-        self.iv, self.metadata = iv, metadata
+        self.iv, self.mark = iv, mark
         self.described = {"keySpec": "AES_256", "keyUsage": ["ENCRYPT", "DECRYPT"], "keyStatus": "ENABLED"}
         self.fleet = ["ACTIVE"]
         self.asked = []
-        self.connections = 0
+        self.connections, self.open = 0, []
+        self.scheme = "http"
         self.clear()
         proxy = self
 
@@ -67,6 +71,7 @@ class Proxy:
             def setup(self):
                 super().setup()
                 proxy.connections += 1
+                proxy.open.append(self.connection)
 
             def do_POST(self):
                 proxy.serve(self)
@@ -76,7 +81,7 @@ class Proxy:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def clear(self):
         """From now on it behaves."""
@@ -86,7 +91,27 @@ class Proxy:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}"
+
+    def over_tls(self, folder, pair):
+        """Puts TLS before it, with this certificate and key."""
+        certificate, key = pair
+        pem = folder / "proxy.pem"
+        encoding = serialization.Encoding.PEM
+        private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        pem.write_bytes(private + certificate.public_bytes(encoding))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.scheme = "https"
+        return self
+
+    def hang_up(self):
+        """Closes the connections that callers keep."""
+        while self.open:
+            connection = self.open.pop()
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.server.shutdown()
@@ -169,6 +194,9 @@ class Proxy:
         """The `requestMetadata` of the last request of this operation."""
         return [request for path, request in self.asked if path.endswith("/" + operation)][-1]["requestMetadata"]
 
+    def metadata(self, key, request):
+        return self.described
+
     def bound(self, data, metadata):
         return len(data).to_bytes(2, "big") + data + bytes([len(metadata)]) + metadata
 
@@ -177,17 +205,17 @@ class Proxy:
         data = base64.b64decode(request.get("additionalAuthenticatedData", ""), validate=True)
         text = base64.b64decode(request["plaintext"], validate=True)
         iv = os.urandom(self.iv)
-        sealed = key.encrypt(iv, text, self.bound(data, self.metadata))
+        sealed = key.encrypt(iv, text, self.bound(data, self.mark))
         ciphertext, tag = sealed[:-16], sealed[-16:]
         answer = {
             "ciphertext": b64(ciphertext),
             "initializationVector": b64(iv),
             "authenticationTag": b64(tag),
         }
-        if self.metadata:
-            answer["ciphertextMetadata"] = b64(self.metadata)
+        if self.mark:
+            answer["ciphertextMetadata"] = b64(self.mark)
         if request.get("ciphertextDataIntegrityValueAlgorithm") == "SHA_256":
-            answer["ciphertextDataIntegrityValue"] = integrity(data, self.metadata, iv, ciphertext, tag)
+            answer["ciphertextDataIntegrityValue"] = integrity(data, self.mark, iv, ciphertext, tag)
         return answer
 
     def decrypt(self, key, request):
