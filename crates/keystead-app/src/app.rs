@@ -14,8 +14,9 @@ use crate::Env;
 use crate::access::Known;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
-use crate::iam::last_used::LastUses;
+use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::kms;
+use crate::lasts::{self, Lasts};
 use crate::nodes::Deliveries;
 use crate::outbound::Fetch;
 use crate::pca::Issuers;
@@ -46,7 +47,8 @@ pub struct App {
     pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
     pub(crate) known_credentials: Mutex<KnownCredentials>,
-    pub(crate) last_uses: LastUses,
+    pub(crate) last_uses: Lasts<LastUse>,
+    pub(crate) last_usages: Lasts<kms::LastUsage>,
     pub(crate) sessions: Sessions,
     pub(crate) provider_keys: ProviderKeys,
 }
@@ -141,7 +143,8 @@ impl App {
             system_ca,
             issuers: Issuers::default(),
             known_credentials: Mutex::default(),
-            last_uses: LastUses::default(),
+            last_uses: Lasts::new(LAST_USES),
+            last_usages: Lasts::new(kms::LAST_USAGES),
             sessions,
             provider_keys: ProviderKeys::new(options.fetch),
         };
@@ -152,9 +155,7 @@ impl App {
 impl App {
     /// Ends what writes: writes down what was only remembered, syncs the journal, and closes the store.
     pub async fn close(&self) {
-        if let Err(error) = self.last_uses.write_down(&self.store).await {
-            tracing::warn!(%error, "when access keys were last used was not written down");
-        }
+        lasts::write_down(self).await;
         if let Err(error) = self.journal.close().await {
             tracing::error!(%error, "the audit journal did not close well; its last events may be missing on disk");
         }

@@ -39,7 +39,7 @@ pub async fn call(
     };
     if let Some(used) = ctx.principal.used() {
         let (service, region) = (operation.service.signing_name, ctx.region.as_str());
-        ctx.app.last_uses.note(used, ctx.now, service, region);
+        iam::last_used::note(&ctx.app.last_uses, used, ctx.now, service, region);
     }
     let parameters = audit::shown(&input, operation.input);
     let outcome = carry_out(&mut ctx, operation, handler, input).await;

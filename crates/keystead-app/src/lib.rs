@@ -30,6 +30,7 @@ pub mod fault;
 mod iam;
 mod ids;
 pub mod kms;
+mod lasts;
 pub mod nodes;
 pub mod outbound;
 pub mod pca;

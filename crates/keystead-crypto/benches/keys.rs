@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use keystead_core::kms::{self, EncryptionAlgorithm, MacAlgorithm, MessageType};
 use keystead_core::x509::{
     Extension, ExtensionValue, GeneralName, KeySpec, KeyUsageBit, Name, NameAttribute, Oid,
     SignatureAlgorithm, TbsCertificate,
@@ -88,6 +89,7 @@ async fn run() {
         }
         report(&format!("KeyRing::sign {spec:?}"), best);
     }
+    key_material(&ring).await;
     let again = measured(|| runtime_free(ring.verified_csr(csr.as_bytes())));
     report("KeyRing::verified_csr, again", again);
     let started = Instant::now();
@@ -95,6 +97,48 @@ async fn run() {
         .await
         .unwrap();
     report("KeyRing::export_encrypted", started.elapsed());
+}
+
+/// What KMS's calls cost without what is around them.
+async fn key_material(ring: &KeyRing) {
+    let (symmetric, aad) = (EncryptionAlgorithm::SymmetricDefault, [7; 200]);
+    let key = ring
+        .generate_material(kms::KeySpec::SymmetricDefault, b"")
+        .await;
+    let key = key.unwrap().material;
+    let sealed = ring.encrypt(&key, symmetric, &aad, &[7; 32]).await.unwrap();
+    measure("encrypt 32 bytes", || {
+        runtime_free(ring.encrypt(&key, symmetric, &aad, &[7; 32])).unwrap()
+    });
+    measure("decrypt 32 bytes", || {
+        runtime_free(ring.decrypt(&key, symmetric, &aad, &sealed)).unwrap()
+    });
+    let key = ring.generate_material(kms::KeySpec::Hmac256, b"").await;
+    let key = key.unwrap().material;
+    measure("mac", || {
+        runtime_free(ring.mac(&key, MacAlgorithm::HmacSha256, &[7; 32])).unwrap()
+    });
+    for spec in kms::KeySpec::ALL.iter().copied() {
+        let Some(algorithm) = spec.signing_algorithms().first().copied() else {
+            continue;
+        };
+        let new = ring.generate_material(spec, b"").await.unwrap();
+        let (raw, public) = (MessageType::Raw, new.public_key.unwrap());
+        let (mut sign, mut verify) = (Duration::MAX, Duration::MAX);
+        let until = Instant::now() + EACH;
+        while Instant::now() < until {
+            let started = Instant::now();
+            let signature = ring.sign_message(&new.material, algorithm, raw, b"m").await;
+            sign = sign.min(started.elapsed());
+            let started = Instant::now();
+            let signature = signature.unwrap();
+            let verified = ring.verify_message(spec, &public, algorithm, raw, b"m", &signature);
+            black_box(verified.await.unwrap());
+            verify = verify.min(started.elapsed());
+        }
+        report(&format!("sign {}", spec.name()), sign);
+        report(&format!("verify {}", spec.name()), verify);
+    }
 }
 
 /// Prints the step's time and how many raw signatures it is worth.

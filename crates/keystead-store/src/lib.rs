@@ -52,6 +52,8 @@ pub mod conformance;
 mod dir;
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod faults;
 pub mod journal;
 mod open;
 mod queue;

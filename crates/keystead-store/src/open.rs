@@ -10,6 +10,7 @@ use keystead_crypto::seal::{DataKey, RootKey, Sealer};
 use crate::change::Publisher;
 use crate::dir::DataDir;
 use crate::engine::sqlite::{Opening, Sqlite};
+use crate::faults::Faults;
 use crate::store::Inner;
 use crate::{Collection, OpenError, Version, Versioned, journal, record};
 
@@ -84,6 +85,7 @@ fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
         counters,
         accept_rollback: options.accept_rollback,
         rolled_back,
+        faults: Faults::default(),
         _dir: dir,
     })
 }

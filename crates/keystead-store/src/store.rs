@@ -16,6 +16,7 @@ use crate::batch::{Haste, LeaseToken};
 use crate::change::{ChangeCount, Commit, Counters};
 use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
+use crate::faults::{Failure, Faults};
 use crate::queue::{self, MAX_TAKE};
 use crate::record::{self, Versioned};
 use crate::{Batch, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) counters: Arc<Counters>,
     pub(crate) accept_rollback: bool,
     pub(crate) rolled_back: Option<(Version, Version)>,
+    pub(crate) faults: Faults,
     /// Held, not read.
     pub(crate) _dir: DataDir,
 }
@@ -150,7 +152,27 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn commit_with(&self, batch: Batch, haste: Haste) -> Result<Version, StoreError> {
         let steps = batch.into_steps()?;
-        self.inner.engine.commit(steps, haste).await.map(Version)
+        let failure = self.inner.faults.next();
+        if failure == Some(Failure::Refused) {
+            return Err(StoreError::Full);
+        }
+        let version = self.inner.engine.commit(steps, haste).await?;
+        match failure {
+            None => Ok(Version(version)),
+            Some(_) => Err(StoreError::Unavailable("its answer was lost".into())),
+        }
+    }
+
+    /// Lets the Nth commit from now on fail, for tests: 1 is the next, 0 none.
+    #[doc(hidden)]
+    pub fn fail_commit(&self, nth: usize, failure: Failure) {
+        self.inner.faults.set(nth, failure);
+    }
+
+    /// Whether the commit that was to fail is still to come.
+    #[doc(hidden)]
+    pub fn is_to_fail(&self) -> bool {
+        self.inner.faults.is_set()
     }
 
     /// Waits until what was handed over before is stored, or refused.

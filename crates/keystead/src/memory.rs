@@ -22,7 +22,9 @@ pub(crate) fn keep_keys_in() -> Result<bool, Failure> {
 /// Locks what is and will be in memory, as it comes into use. Only where there is no limit: with one, memory that is
 /// needed later would be refused.
 fn lock() -> bool {
-    let unlimited = rustix::process::getrlimit(Resource::Memlock).current.is_none()
+    let unlimited = rustix::process::getrlimit(Resource::Memlock)
+        .current
+        .is_none()
         || setrlimit(Resource::Memlock, EVERYTHING).is_ok();
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     unlimited && mlockall(all).is_ok()

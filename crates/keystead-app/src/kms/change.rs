@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use keystead_core::Result;
-use keystead_core::kms::Command;
+use keystead_core::kms::{self as rules, Command};
 use keystead_store::{Batch, Expect, StoreError};
 
+use super::elsewhere;
 use super::find::{self, Ask, Found, Names};
 use super::record::{KEYS, KeyRecord};
 use crate::Ctx;
@@ -23,7 +24,8 @@ pub(super) async fn change(
     loop {
         attempts -= 1;
         let found = find::key(ctx, name, Names::Key, ask).await?.into_inner();
-        found.record.key.check(command)?;
+        let key = &found.record.key;
+        rules::check(elsewhere::state(ctx, key).await?, command, &found.arn)?;
         let mut record = found.record.clone();
         let mut batch = Batch::new();
         edit(&mut record, &mut batch)?;
@@ -42,4 +44,4 @@ pub(super) async fn change(
 }
 
 /// So often a change is made anew because others were quicker; each time one of them got through.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;

@@ -13,6 +13,7 @@ mod custody;
 mod data_keys;
 mod elsewhere;
 mod encrypt;
+mod family;
 mod find;
 mod grants;
 mod import;
@@ -24,9 +25,13 @@ mod principals;
 mod record;
 mod regions;
 mod rotation;
+mod shown;
 mod sign;
 mod stores;
 mod tags;
+#[cfg(test)]
+mod tests;
+pub(crate) mod upkeep;
 mod usable;
 
 pub use agree::{decapsulate, derive_shared_secret, encapsulate};
@@ -55,12 +60,18 @@ pub use stores::{
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::Known;
+pub(crate) use last_usage::{LAST_USAGES, LastUsage};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
 /// ListAliases), and what is over 100 is cut to it.
 fn page_size(limit: Option<i32>) -> usize {
+    page_size_of(limit, 50, 100)
+}
+
+/// So many as were asked for, or as usual, and at most `most`.
+fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
     let asked = limit.and_then(|limit| usize::try_from(limit).ok());
-    asked.unwrap_or(50).clamp(1, 100)
+    asked.unwrap_or(usual).clamp(1, most)
 }
 
 fn unserved() -> keystead_core::Error {

@@ -52,3 +52,9 @@ impl KeyRecord {
 pub(crate) fn key_of(account: &AccountId, region: &Region, id: &str) -> String {
     format!("{account}/{region}/{id}")
 }
+
+/// Who key material belongs to, for its id: the key, in whichever region. The same key material has the same id in all
+/// brothers, and another one in every other key (ImportKeyMaterial, KeyMaterialId).
+pub(super) fn owner(key: &Key) -> String {
+    format!("{}/{}", key.account, key.id)
+}

@@ -7,6 +7,7 @@
 //! when the queue changes, or on a [`Nudge`].
 
 mod acm_renewal;
+mod kms_material;
 mod pca;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::App;
-use crate::iam::last_used;
+use crate::lasts;
 
 /// A queue with its reconciler.
 #[derive(Clone, Copy)]
@@ -53,6 +54,8 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
+        kms_material::ROTATE,
+        kms_material::EXPIRE,
         pca::ISSUE,
         pca::PURGE,
         tokens::TOKENS,
@@ -99,7 +102,7 @@ pub fn start(app: &Arc<App>) -> Running {
     for task in all() {
         loops.spawn(Worker::new(app, task, stop.subscribe()).run());
     }
-    loops.spawn(last_used::keep(Arc::clone(app), stop.subscribe()));
+    loops.spawn(lasts::keep(Arc::clone(app), stop.subscribe()));
     Running { stop, loops }
 }
 

@@ -131,7 +131,7 @@ pub enum MaterialState {
 }
 
 /// Imported key material.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// Whether it is here, or has to be imported again.
     pub present: bool,
@@ -178,6 +178,15 @@ impl Key {
             Stage::PendingImport => KeyState::PendingImport,
             Stage::PendingDeletion { .. } => KeyState::PendingDeletion,
             Stage::PendingReplicaDeletion { .. } => KeyState::PendingReplicaDeletion,
+        }
+    }
+
+    /// `KeyState` of a key in a custom key store while that is connected, or is not: what waits for its deletion goes on
+    /// waiting (developer guide, "Key states of AWS KMS keys", note 13).
+    pub fn state_while(&self, connected: bool) -> KeyState {
+        match self.state() {
+            KeyState::Enabled | KeyState::Disabled if !connected => KeyState::Unavailable,
+            state => state,
         }
     }
 

@@ -5,11 +5,15 @@
 
 pub mod alias;
 mod ciphertext;
+mod create;
 mod fault;
 pub mod grant;
 #[cfg(test)]
 mod grant_tests;
+mod import;
 mod key;
+mod life;
+mod rotation;
 mod spec;
 mod state;
 #[cfg(test)]
@@ -17,11 +21,14 @@ mod testing;
 mod usage;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
+pub use create::{KeyKind, Wanted};
 pub use fault::Fault;
+pub use import::{ImportType, Offer, PARAMETERS_VALID, valid_to};
 pub use key::{
     Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
     RotationType, Stage,
 };
+pub use rotation::{Turn, USUAL_PERIOD_DAYS};
 pub use spec::{
     ECDH, EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage, ML_KEM, MacAlgorithm,
     MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,

@@ -67,9 +67,9 @@ pub enum Command {
     /// Every use of the key itself: Encrypt, Decrypt, Sign, GenerateDataKey, ReEncrypt, GenerateMac, GetPublicKey, ...
     Use,
     /// What reads the record or takes access away, in any state: DescribeKey, GetKeyPolicy, PutKeyPolicy, ListGrants,
-    /// ListKeyRotations, RetireGrant, RevokeGrant, DeleteAlias, ListResourceTags, ...
+    /// GetKeyRotationStatus, ListKeyRotations, RetireGrant, RevokeGrant, DeleteAlias, ListResourceTags, ...
     Look,
-    /// TagResource, UntagResource, UpdateKeyDescription, GetKeyRotationStatus: what is on its way out is left alone.
+    /// TagResource, UntagResource, UpdateKeyDescription: what is on its way out is left alone.
     Describe,
     /// CreateAlias, UpdateAlias: a key that is on its way out gets no new name.
     Name,

@@ -268,6 +268,17 @@ async fn material_that_openssl_made_and_wrapped_is_imported() {
         folder,
         "pkey -in p521.pem -traditional -outform DER -out sec1",
     );
+    // Public points may be compressed.
+    openssl(
+        folder,
+        "pkey -in k1.pem -ec_conv_form compressed -out compressed.pem",
+    );
+    openssl(
+        folder,
+        "pkcs8 -topk8 -nocrypt -in compressed.pem -outform DER -out compressed",
+    );
+    let length = |file| fs::read(folder.join(file)).unwrap().len();
+    assert!(length("compressed") < length("k1"));
     for (file, spec, fits) in [
         ("symmetric", KeySpec::SymmetricDefault, true),
         ("symmetric", KeySpec::Hmac224, true),
@@ -275,6 +286,7 @@ async fn material_that_openssl_made_and_wrapped_is_imported() {
         ("p521", KeySpec::EccNistP521, true),
         ("p521", KeySpec::EccNistP384, false),
         ("k1", KeySpec::EccSecgP256k1, true),
+        ("compressed", KeySpec::EccSecgP256k1, true),
         ("explicit", KeySpec::EccNistP256, false),
         ("sec1", KeySpec::EccNistP521, false),
     ] {
@@ -295,7 +307,10 @@ async fn material_that_openssl_made_and_wrapped_is_imported() {
         if let Some(public) = outcome.ok().and_then(|new| new.public_key) {
             openssl(
                 folder,
-                &format!("pkey -in {file} -inform DER -pubout -outform DER -out public"),
+                &format!(
+                    "pkey -in {file} -inform DER -pubout -ec_conv_form uncompressed -outform DER \
+                     -out public"
+                ),
             );
             assert_eq!(public, fs::read(folder.join("public")).unwrap());
         }

@@ -12,4 +12,5 @@ mod certificates;
 mod foreign_input;
 mod interop;
 mod kms;
+mod memory;
 mod support;

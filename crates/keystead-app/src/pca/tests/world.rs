@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Ends the server and starts another on what it left.
-    pub(super) async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self { app, clock, dir } = self;
         app.store.close().await;
         drop(app);
@@ -59,7 +59,7 @@ impl World {
         self.ctx_of("123456789012", "us-east-1")
     }
 
-    pub(super) fn ctx_of(&self, account: &str, region: &str) -> Ctx {
+    pub(crate) fn ctx_of(&self, account: &str, region: &str) -> Ctx {
         let account = AccountId::parse(account).unwrap();
         Ctx {
             app: Arc::clone(&self.app),

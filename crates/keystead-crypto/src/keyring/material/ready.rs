@@ -35,10 +35,11 @@ pub(super) enum Second {
     Agreeing(agreement::PrivateKey),
 }
 
-/// An Ed25519 key, with its seed and public key as Ed25519ph wants them.
+/// An Ed25519 key, with its seed and public key as Ed25519ph wants them: 64 bytes, on the heap, so
+/// that moving the key leaves no copy behind.
 pub(super) struct Ed25519 {
     pub(super) key: Ed25519KeyPair,
-    pub(super) bytes: Zeroizing<[u8; 64]>,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
 /// How secp256k1 keys sign: r and s of 32 bytes each, because s may have to be replaced.
@@ -62,11 +63,14 @@ impl Ready {
                 return Ok((Self::Secp256k1(key), secret));
             }
             KeySpec::EccNistEdwards25519 => {
-                let seed = Zeroizing::new(random::bytes::<32>()?);
+                let mut seed = Zeroizing::new([0; 32]);
+                random::fill(seed.as_mut_slice())?;
                 Zeroizing::new([ED25519_PREFIX, seed.as_slice()].concat())
             }
             KeySpec::MlKem512 | KeySpec::MlKem768 | KeySpec::MlKem1024 => {
-                kem::seed_pkcs8(spec, &Zeroizing::new(random::bytes::<{ kem::SEED }>()?))?
+                let mut seed = Zeroizing::new([0; kem::SEED]);
+                random::fill(seed.as_mut_slice())?;
+                kem::seed_pkcs8(spec, &seed)?
             }
             _ => {
                 let mut secret = Zeroizing::new(vec![0; secret_len(spec)?]);
@@ -244,21 +248,16 @@ impl Ed25519 {
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|_| invalid())?;
         let mut seed = Reader::new(private_key(pkcs8)?.1);
         let seed = seed.expect(tag::OCTET_STRING)?.content;
-        let mut bytes = Zeroizing::new([0; 64]);
         if seed.len() != 32 {
             return Err(invalid());
         }
-        let both = seed.iter().chain(key.public_key().as_ref());
-        bytes
-            .iter_mut()
-            .zip(both)
-            .for_each(|(to, from)| *to = *from);
+        let bytes = Zeroizing::new([seed, key.public_key().as_ref()].concat());
         Ok(Self { key, bytes })
     }
 
     fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
-        let seed = self.bytes.first_chunk::<32>().map(<[u8; 32]>::as_slice);
-        Zeroizing::new([ED25519_PREFIX, seed.unwrap_or_default()].concat())
+        let seed = self.bytes.get(..32).unwrap_or_default();
+        Zeroizing::new([ED25519_PREFIX, seed].concat())
     }
 }
 

@@ -69,8 +69,9 @@ impl Ready {
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| fail()),
             (Self::Ed25519(Ed25519 { bytes, .. }), S::Ed25519PhSha512) => {
+                let key = bytes.as_slice().try_into().map_err(|_| fail())?;
                 let digest = message.try_into().map_err(|_| fail())?;
-                native::ed25519ph_sign(bytes, digest)
+                native::ed25519ph_sign(key, digest)
                     .map(Into::into)
                     .ok_or_else(fail)
             }
@@ -161,11 +162,12 @@ fn sign_secp256k1(key: &EcdsaKeyPair, digest: &Digest) -> Result<Vec<u8>, Crypto
 }
 
 /// The order of secp256k1's base point (SEC 2 section 2.4.1).
-const ORDER: [u8; 32] = *b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\
+pub(super) const ORDER: [u8; 32] =
+    *b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\
 \xba\xae\xdc\xe6\xaf\x48\xa0\x3b\xbf\xd2\x5e\x8c\xd0\x36\x41\x41";
 
 /// s or the order minus s, whichever is smaller. Both are public, so the time may tell.
-fn low_s(s: &[u8; 32]) -> [u8; 32] {
+pub(super) fn low_s(s: &[u8; 32]) -> [u8; 32] {
     let mut other = [0; 32];
     let mut borrow = false;
     for ((out, order), s) in other.iter_mut().zip(ORDER).zip(s).rev() {

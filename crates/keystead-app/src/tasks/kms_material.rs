@@ -1,0 +1,40 @@
+//! What KMS keys do by themselves: rotate, and lose imported key material whose time is over.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use keystead_core::Result;
+use keystead_store::Lease;
+
+use super::{Outcome, Task};
+use crate::App;
+use crate::kms::upkeep;
+
+pub(super) const ROTATE: Task = Task {
+    queue: upkeep::ROTATE,
+    step: rotate,
+    quiet: false,
+};
+
+pub(super) const EXPIRE: Task = Task {
+    queue: upkeep::EXPIRE,
+    step: expire,
+    quiet: false,
+};
+
+fn rotate<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async {
+        upkeep::rotate(app, lease).await?;
+        Ok(Outcome::Settled)
+    }
+    .boxed()
+}
+
+fn expire<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async {
+        upkeep::expire(app, lease).await?;
+        Ok(Outcome::Settled)
+    }
+    .boxed()
+}
