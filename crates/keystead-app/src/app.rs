@@ -23,6 +23,7 @@ use crate::pca::Issuers;
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
+use crate::xks::{HealthKey, KnownProxies};
 
 /// What every use case works with.
 pub struct App {
@@ -51,6 +52,8 @@ pub struct App {
     pub(crate) last_usages: Lasts<kms::LastUsage>,
     pub(crate) sessions: Sessions,
     pub(crate) provider_keys: ProviderKeys,
+    pub(crate) xks_proxies: KnownProxies,
+    pub(crate) xks_health: HealthKey,
 }
 
 /// How the parts are opened.
@@ -133,6 +136,8 @@ impl App {
             cursors: CursorKey(*cursors),
             policies: Known::new(&store),
             kms_keys: kms::Known::new(&store),
+            xks_proxies: KnownProxies::new(&store),
+            xks_health: HealthKey::default(),
             store,
             keys,
             journal,

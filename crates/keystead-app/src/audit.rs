@@ -145,6 +145,15 @@ impl Serialize for Identity<'_> {
                 }
                 return map.end();
             }
+            // What AWS says of who is behind the call is in its parameters.
+            PrincipalKind::XksProxy(proxy) => {
+                map.serialize_entry("type", "Unknown")?;
+                map.serialize_entry("principalId", &principal.user_id)?;
+                map.serialize_entry("accountId", principal.account.as_str())?;
+                map.serialize_entry("accessKeyId", &principal.access_key_id)?;
+                map.serialize_entry("identityProvider", &proxy.arn())?;
+                return map.end();
+            }
             PrincipalKind::WebIdentity(proven) => {
                 map.serialize_entry("type", "WebIdentityUser")?;
                 if let Some(identity) = proven.get() {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::iam::record::{self, Entity, User};
 use crate::sts::tokens;
-use crate::{App, Ctx, Principal, PrincipalKind, ids};
+use crate::{App, Ctx, Principal, PrincipalKind, ids, xks};
 
 /// Access keys, by their id.
 pub(crate) const ACCESS_KEYS: Collection = Collection("iam.access-key");
@@ -298,6 +298,13 @@ impl App {
             service,
             now,
         } = *presented;
+        if service == xks::SERVICE {
+            let found = match session_token {
+                None => self.xks_credential(access_key_id).await?,
+                Some(_) => None,
+            };
+            return Ok(found.map_or(Found::Unknown, Found::Known));
+        }
         let Some(token) = session_token else {
             let found = self.long_term_credential(access_key_id).await?;
             return Ok(found.map_or(Found::Unknown, Found::Known));

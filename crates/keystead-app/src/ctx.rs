@@ -10,6 +10,7 @@ use crate::App;
 use crate::access::{Access, Resource};
 use crate::rolesanywhere::Workload;
 use crate::sts::{Session, WebIdentity};
+use crate::xks::Proxy;
 
 /// The context of one call.
 #[derive(Clone)]
@@ -81,6 +82,8 @@ pub enum PrincipalKind {
     WebIdentity(Arc<OnceLock<WebIdentity>>),
     /// Whoever has the key of a certificate: nobody, until the use case has found who trusts it.
     Workload(Arc<Workload>),
+    /// Whoever has the credential of an external key store proxy: AWS's KMS, or another.
+    XksProxy(Arc<Proxy>),
 }
 
 impl Principal {

@@ -12,11 +12,12 @@ use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 use keystead_wire::value::Value;
 use keystead_wire::{
     acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire, kms as kms_wire,
-    rolesanywhere as ra_wire, rolesanywhere_sessions as session_wire, sts as sts_wire,
+    kms_xks_proxy as xks_wire, rolesanywhere as ra_wire, rolesanywhere_sessions as session_wire,
+    sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
-use crate::{Access, Ctx, accounts, acm, fault, iam, kms, nodes, pca, rolesanywhere, sts};
+use crate::{Access, Ctx, accounts, acm, fault, iam, kms, nodes, pca, rolesanywhere, sts, xks};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -309,6 +310,20 @@ table! {
         nodes_wire::DescribeNode => nodes::describe_node,
         nodes_wire::ListNodes => nodes::list_nodes,
         nodes_wire::DeregisterNode => nodes::deregister_node,
+        nodes_wire::CreateXksProxy => xks::create_xks_proxy,
+        nodes_wire::DescribeXksProxy => xks::describe_xks_proxy,
+        nodes_wire::ListXksProxies => xks::list_xks_proxies,
+        nodes_wire::DeleteXksProxy => xks::delete_xks_proxy,
+        nodes_wire::RotateXksProxyCredential => xks::rotate_xks_proxy_credential,
+        nodes_wire::DeleteXksProxyCredential => xks::delete_xks_proxy_credential,
+        nodes_wire::ExposeXksKey => xks::expose_xks_key,
+        nodes_wire::WithdrawXksKey => xks::withdraw_xks_key,
+    }
+    "kms-xks-proxy": {
+        xks_wire::GetHealthStatus => xks::get_health_status,
+        xks_wire::GetKeyMetadata => xks::get_key_metadata,
+        xks_wire::Encrypt => xks::encrypt,
+        xks_wire::Decrypt => xks::decrypt,
     }
     "kms": {
         kms_wire::CreateKey => kms::create_key,

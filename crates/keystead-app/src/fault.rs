@@ -5,6 +5,7 @@
 //! reference).
 
 mod kms;
+mod xks;
 
 use keystead_core::{Error, ErrorKind};
 use keystead_wire::error::ErrorAnswer;
@@ -39,6 +40,7 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
     let service = match service {
         "iam" => return iam(kind),
         "kms" => return kms::code(kind),
+        "kms-xks-proxy" => return xks::code(kind),
         "sts" => return sts(kind),
         "rolesanywhere" => return roles_anywhere(kind),
         "acm-pca" => Service::Pca,

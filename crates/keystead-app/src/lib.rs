@@ -40,6 +40,7 @@ mod sts;
 pub mod system_ca;
 pub mod tasks;
 mod token;
+mod xks;
 
 pub use access::Access;
 pub use app::{App, AppOptions, JOURNAL_DIR, OpenError};
@@ -48,3 +49,4 @@ pub use ctx::{Ctx, Principal, PrincipalKind};
 pub use env::{Env, SystemEnv};
 pub use rolesanywhere::Workload;
 pub use sts::{Session, WebIdentity};
+pub use xks::Proxy;

@@ -348,13 +348,14 @@ fn style(dialect: &Dialect) -> ErrorStyle {
         Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor => ErrorStyle::Json,
         Protocol::Query => ErrorStyle::Query,
         Protocol::RestJson => ErrorStyle::Rest,
+        Protocol::XksProxy => ErrorStyle::XksProxy,
     }
 }
 
 /// The same refusal has two names.
 fn named(style: ErrorStyle, json: &'static str, query: &'static str) -> &'static str {
     match style {
-        ErrorStyle::Json | ErrorStyle::Rest => json,
+        ErrorStyle::Json | ErrorStyle::Rest | ErrorStyle::XksProxy => json,
         ErrorStyle::Query => query,
     }
 }

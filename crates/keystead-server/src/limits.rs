@@ -123,6 +123,20 @@ pub const DOCUMENT_BYTES: usize = 256 * 1024;
 /// How long that may take, from the look-up of the name to the last byte. A caller waits for it.
 pub const DOCUMENT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long a call of an external key store's proxy may take ("KMS considerations" of each operation of its
+/// specification: 250 ms), unless the configuration says otherwise.
+pub const EXCHANGE_DEADLINE: Duration = Duration::from_millis(250);
+
+/// The largest answer of such a call: ten times what 4,300 bytes of plaintext (the same specification's most) come to.
+pub const EXCHANGE_BYTES: usize = 64 * 1024;
+
+/// Connections to one proxy that are kept without a call under way: 1,800 calls a second (developer guide, "Request
+/// quotas") of 35 ms each are 63 at a time.
+pub const EXCHANGES_KEPT: usize = 64;
+
+/// How long they are kept: less than the minute after which common servers close them ([`HEADER_TIMEOUT`]).
+pub const EXCHANGE_IDLE: Duration = Duration::from_secs(45);
+
 /// How much of the User-Agent is kept for audit events, in characters: twice the longest that the
 /// SDKs send.
 pub const USER_AGENT_CHARS: usize = 512;

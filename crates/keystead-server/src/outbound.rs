@@ -104,7 +104,7 @@ async fn get(document: &Document, authorities: Authorities) -> Result<Vec<u8>, F
     Ok(body.to_bytes().to_vec())
 }
 
-fn of_machine() -> RootCertStore {
+pub(crate) fn of_machine() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "cannot read an authority that the machine trusts");

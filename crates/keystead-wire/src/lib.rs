@@ -30,11 +30,12 @@ pub mod shape;
 pub mod sigv4;
 pub mod validate;
 pub mod value;
+pub mod xks;
 
 pub use error::ErrorAnswer;
 pub use generated::{
-    acm, acm_pca, iam, keystead, kms, rolesanywhere, rolesanywhere_sessions, secretsmanager,
-    services, sts,
+    acm, acm_pca, iam, keystead, kms, kms_xks_proxy, rolesanywhere, rolesanywhere_sessions,
+    secretsmanager, services, sts,
 };
 pub use protocol::{Call, Dialect, Refusal, identify};
 pub use shape::{FromValue, IntoValue, Operation, Shape, ShapeError};

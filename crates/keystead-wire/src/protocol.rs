@@ -15,7 +15,7 @@ use crate::error::ErrorAnswer;
 use crate::query::Form;
 use crate::schema::{ErrorDef, OperationDef, Protocol, ServiceDef};
 use crate::value::Value;
-use crate::{cbor, json, query, rest_json, services, validate};
+use crate::{cbor, json, query, rest_json, services, validate, xks};
 
 /// The header that tells awsJson requests apart.
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -85,6 +85,9 @@ pub fn json_headers(service: &ServiceDef, operation: &str) -> HeaderMap {
 /// Finds out what a request asks for. `scope` is the service in the scope of its SigV4 credential,
 /// where it has one; it tells query services apart that know the same action, and REST from query.
 pub fn identify(parts: &Parts, body: &[u8], scope: Option<&str>) -> Result<Call, Refusal> {
+    if let Some(call) = xks::identify(parts, scope) {
+        return call;
+    }
     if let Some(protocol) = parts.headers.get(SMITHY_PROTOCOL) {
         return identify_cbor(parts, protocol);
     }
@@ -266,7 +269,7 @@ impl Protocol {
             Self::AwsJson11 => JSON_1_1,
             Self::RpcV2Cbor => CBOR,
             Self::Query => XML,
-            Self::RestJson => JSON,
+            Self::RestJson | Self::XksProxy => JSON,
         }
     }
 }
@@ -317,6 +320,7 @@ impl Dialect {
             Protocol::RestJson => {
                 json::encode_message(&error.message, message_member(error.code, declared))
             }
+            Protocol::XksProxy => xks::encode_error(error),
             Protocol::Query => {
                 let namespace = self.service.and_then(|service| service.xml_namespace);
                 let code = declared.map_or(error.code, |declared| declared.code);
@@ -327,7 +331,11 @@ impl Dialect {
                 query::encode_error(&error, namespace, request_id)
             }
         };
-        let status = StatusCode::from_u16(error.status);
+        let status = match self.protocol {
+            Protocol::XksProxy => xks::named(error).1,
+            _ => error.status,
+        };
+        let status = StatusCode::from_u16(status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = self.respond(status, body, request_id);
         let explanation = error.sealed_explanation.as_deref();
@@ -388,7 +396,7 @@ impl Call {
             Protocol::AwsJson10 | Protocol::AwsJson11 => json::decode(body, schema),
             Protocol::RpcV2Cbor => cbor::decode(body, schema),
             Protocol::Query => query::decode(&form(parts, body)?, schema),
-            Protocol::RestJson => match self.operation.http {
+            Protocol::RestJson | Protocol::XksProxy => match self.operation.http {
                 Some(http) => rest_json::decode(http, parts, body, schema),
                 None => Err(ErrorAnswer::internal(
                     "an operation without a place in HTTP",
@@ -405,7 +413,9 @@ impl Call {
     /// The response that carries the operation's answer.
     pub fn encode_response(&self, value: &Value, request_id: &str) -> Response<Bytes> {
         let operation = self.operation;
-        if let (Protocol::RestJson, Some(http)) = (self.dialect.protocol, operation.http) {
+        if let (Protocol::RestJson | Protocol::XksProxy, Some(http)) =
+            (self.dialect.protocol, operation.http)
+        {
             let answer = rest_json::encode(http, value, operation.output);
             let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
             let mut response = self.dialect.respond(status, answer.body, request_id);
@@ -416,7 +426,7 @@ impl Call {
             Protocol::Query => query::encode(value, operation, request_id),
             _ if !operation.has_output => Vec::new(),
             Protocol::RpcV2Cbor => cbor::encode(value, operation.output),
-            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson => {
+            Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson | Protocol::XksProxy => {
                 json::encode(value, operation.output)
             }
         };

@@ -167,6 +167,9 @@ pub enum Protocol {
     Query,
     /// restJson1: each operation has its method and path; documents are JSON.
     RestJson,
+    /// The external key store proxy API: as restJson1, below a path of the operator's choice, with errors of its own
+    /// form.
+    XksProxy,
 }
 
 /// A service as its model names it.
@@ -267,6 +270,8 @@ pub enum Segment {
     Literal(&'static str),
     /// The value of the member of this name, percent-encoded.
     Label(&'static str),
+    /// The value of the member of this name, over as many parts as there are, even none; one at most in a path.
+    Greedy(&'static str),
 }
 
 /// Where a member is.

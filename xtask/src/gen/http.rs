@@ -25,15 +25,21 @@ pub(crate) fn expression(model: &Model, name: &str, operation: &Operation) -> Ou
 
 fn path(name: &str, uri: &str) -> Outcome<String> {
     let path = uri.strip_prefix('/').unwrap_or(uri);
-    if path.contains(['?', '+']) {
+    let label = |part: &str| {
+        let label = part.strip_prefix('{')?.strip_suffix('}')?;
+        let (kind, label) = match label.strip_suffix('+') {
+            Some(label) => ("Greedy", label),
+            None => ("Label", label),
+        };
+        Some((kind, label.to_owned()))
+    };
+    let greedy = path.split('/').filter_map(label);
+    if path.contains('?') || greedy.filter(|(kind, _)| *kind == "Greedy").count() > 1 {
         return Err(format!("{name}: no codec for the path {uri}").into());
     }
-    let segment = |part: &str| match part
-        .strip_prefix('{')
-        .and_then(|part| part.strip_suffix('}'))
-    {
-        Some(label) => format!("crate::schema::Segment::Label({label:?}),"),
-        None => format!("crate::schema::Segment::Literal({part:?}),"),
+    let segment = |part: &str| {
+        let (kind, text) = label(part).unwrap_or(("Literal", part.to_owned()));
+        format!("crate::schema::Segment::{kind}({text:?}),")
     };
     Ok(path.split('/').map(segment).collect())
 }

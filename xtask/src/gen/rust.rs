@@ -212,6 +212,8 @@ impl Service<'_> {
             "smithy-rpc-v2-cbor" => Ok("Protocol::RpcV2Cbor"),
             "query" => Ok("Protocol::Query"),
             "rest-json" => Ok("Protocol::RestJson"),
+            // Ours: botocore has no name for it, and speaks it as rest-json.
+            "xks-proxy" => Ok("Protocol::XksProxy"),
             other => Err(format!("{}: no codec for protocol {other}", self.served.model).into()),
         };
         names.iter().map(known).collect()

@@ -110,6 +110,7 @@ fn of_caller(ctx: &Ctx, context: &mut Context) {
             }
             return;
         }
+        PrincipalKind::XksProxy(_) => return,
         PrincipalKind::WebIdentity(proven) => {
             context.set("aws:PrincipalType", "Anonymous");
             if let Some(identity) = proven.get() {

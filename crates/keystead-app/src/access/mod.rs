@@ -195,9 +195,10 @@ impl Access {
         input: &Value,
     ) -> Result<Self> {
         let effective = match principal.kind {
-            PrincipalKind::Root | PrincipalKind::WebIdentity(_) | PrincipalKind::Workload(_) => {
-                None
-            }
+            PrincipalKind::Root
+            | PrincipalKind::WebIdentity(_)
+            | PrincipalKind::Workload(_)
+            | PrincipalKind::XksProxy(_) => None,
             _ => Some(effective::of(app, principal).await?),
         };
         Ok(Self(Arc::new(Inner {
@@ -385,6 +386,7 @@ pub(crate) fn caller(principal: &Principal) -> Caller<'_> {
                 Some(_) => CallerKind::Service(rolesanywhere::SERVICE),
                 None => CallerKind::Anonymous,
             },
+            PrincipalKind::XksProxy(_) => CallerKind::Anonymous,
             PrincipalKind::WebIdentity(proven) => match proven.get() {
                 Some(identity) => CallerKind::Federated {
                     provider: &identity.provider_arn,

@@ -29,9 +29,10 @@ pub(crate) struct Effective {
 /// [`ErrorKind::Internal`] where a policy that it has can't be had: without it one could allow too much.
 pub(crate) async fn effective(app: &App, principal: &Principal) -> Result<Effective> {
     match &principal.kind {
-        PrincipalKind::Root | PrincipalKind::WebIdentity(_) | PrincipalKind::Workload(_) => {
-            Ok(Effective::default())
-        }
+        PrincipalKind::Root
+        | PrincipalKind::WebIdentity(_)
+        | PrincipalKind::Workload(_)
+        | PrincipalKind::XksProxy(_) => Ok(Effective::default()),
         PrincipalKind::User { name }
         | PrincipalKind::FederatedUser {
             user: Some(name), ..

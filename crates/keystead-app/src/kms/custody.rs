@@ -76,7 +76,7 @@ pub(super) fn current(found: &Found) -> Result<&StoredMaterial> {
 }
 
 /// A key without its material is pending import, or the store is damaged.
-fn absent(found: &Found) -> Error {
+pub(super) fn absent(found: &Found) -> Error {
     Error::new(
         ErrorKind::InvalidState,
         format!("{} is pending import.", found.arn),

@@ -8,6 +8,7 @@ use keystead_wire::kms as wire;
 use super::change::change;
 use super::find::Ask;
 use super::record::key_of;
+use super::upkeep;
 use crate::Ctx;
 
 /// Where keys wait for their end, by their record keys.
@@ -32,8 +33,11 @@ pub async fn disable_key(
 }
 
 async fn switch(ctx: &Ctx, name: &str, on: bool) -> Result<()> {
-    change(ctx, name, Ask::OWN, Command::Look, |record, _| {
-        record.key.switch(on)
+    change(ctx, name, Ask::OWN, Command::Look, |record, batch| {
+        record.key.switch(on)?;
+        // A rotation that became due meanwhile follows now.
+        upkeep::queue(batch, &at(&record.key), &record.key);
+        Ok(())
     })
     .await?;
     Ok(())

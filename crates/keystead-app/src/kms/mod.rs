@@ -19,6 +19,7 @@ mod grants;
 mod import;
 mod keys;
 mod last_usage;
+pub(crate) mod lent;
 mod life;
 mod policies;
 mod principals;
@@ -59,7 +60,7 @@ pub use stores::{
 };
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
-pub(crate) use find::Known;
+pub(crate) use find::{Known, arn_of};
 pub(crate) use last_usage::{LAST_USAGES, LastUsage};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,

@@ -87,7 +87,9 @@ pub(super) fn keys_of(principal: &Principal) -> Vec<String> {
             keys.push(account);
             keys
         }
-        PrincipalKind::Workload(_) | PrincipalKind::WebIdentity(_) => Vec::new(),
+        PrincipalKind::Workload(_) | PrincipalKind::WebIdentity(_) | PrincipalKind::XksProxy(_) => {
+            Vec::new()
+        }
     }
 }
 

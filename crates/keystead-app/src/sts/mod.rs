@@ -50,9 +50,10 @@ fn refuse_personal_session(ctx: &Ctx, operation: &str) -> Result<()> {
     let personal = match ctx.principal.kind {
         PrincipalKind::Root | PrincipalKind::User { .. } => ctx.principal.session.is_some(),
         PrincipalKind::FederatedUser { .. } => true,
-        PrincipalKind::Role { .. } | PrincipalKind::WebIdentity(_) | PrincipalKind::Workload(_) => {
-            false
-        }
+        PrincipalKind::Role { .. }
+        | PrincipalKind::WebIdentity(_)
+        | PrincipalKind::Workload(_)
+        | PrincipalKind::XksProxy(_) => false,
     };
     if personal {
         return Err(session_refused(operation));

@@ -16,9 +16,11 @@ mod life;
 mod rotation;
 mod spec;
 mod state;
+mod store;
 #[cfg(test)]
 mod testing;
 mod usage;
+pub mod xks;
 
 pub use ciphertext::{EncryptionContext, Header, bound_to};
 pub use create::{KeyKind, Wanted};
@@ -34,4 +36,8 @@ pub use spec::{
     MessageType, Origin, SigningAlgorithm, WrappingAlgorithm,
 };
 pub use state::{Command, KeyState, check};
+pub use store::{
+    Backing, Connection, ConnectionError, KeyStore, MOST_STORES, StoreCommand, StoreEvent,
+    check_connected,
+};
 pub use usage::{check_plaintext, check_shared};

@@ -17,19 +17,35 @@ pub static SERVICE: ServiceDef = ServiceDef {
     protocols: &[Protocol::AwsJson11],
     operations: &[
         &operation::CREATE_ACCOUNT,
+        &operation::CREATE_XKS_PROXY,
+        &operation::DELETE_XKS_PROXY,
+        &operation::DELETE_XKS_PROXY_CREDENTIAL,
         &operation::DEREGISTER_NODE,
         &operation::DESCRIBE_NODE,
+        &operation::DESCRIBE_XKS_PROXY,
+        &operation::EXPOSE_XKS_KEY,
         &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
+        &operation::LIST_XKS_PROXIES,
         &operation::REGISTER_NODE,
+        &operation::ROTATE_XKS_PROXY_CREDENTIAL,
+        &operation::WITHDRAW_XKS_KEY,
     ],
     known: &[
         "CreateAccount",
+        "CreateXksProxy",
+        "DeleteXksProxy",
+        "DeleteXksProxyCredential",
         "DeregisterNode",
         "DescribeNode",
+        "DescribeXksProxy",
+        "ExposeXksKey",
         "ListAccounts",
         "ListNodes",
+        "ListXksProxies",
         "RegisterNode",
+        "RotateXksProxyCredential",
+        "WithdrawXksKey",
     ],
     errors: &[
         &error::ACCESS_DENIED_EXCEPTION,
@@ -115,6 +131,72 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static CREATE_XKS_PROXY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreateXksProxy",
+        input: &schema::CREATE_XKS_PROXY_REQUEST,
+        output: &schema::CREATE_XKS_PROXY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:CreateXksProxy"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DELETE_XKS_PROXY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteXksProxy",
+        input: &schema::DELETE_XKS_PROXY_REQUEST,
+        output: &schema::DELETE_XKS_PROXY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DeleteXksProxy"),
+            resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DELETE_XKS_PROXY_CREDENTIAL: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteXksProxyCredential",
+        input: &schema::DELETE_XKS_PROXY_CREDENTIAL_REQUEST,
+        output: &schema::DELETE_XKS_PROXY_CREDENTIAL_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DeleteXksProxyCredential"),
+            resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static DEREGISTER_NODE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "DeregisterNode",
@@ -154,6 +236,52 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:DescribeNode"),
             resource: "node",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DESCRIBE_XKS_PROXY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DescribeXksProxy",
+        input: &schema::DESCRIBE_XKS_PROXY_REQUEST,
+        output: &schema::DESCRIBE_XKS_PROXY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DescribeXksProxy"),
+            resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static EXPOSE_XKS_KEY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ExposeXksKey",
+        input: &schema::EXPOSE_XKS_KEY_REQUEST,
+        output: &schema::EXPOSE_XKS_KEY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ExposeXksKey"),
+            resource: "xks-proxy",
             keys: &[],
         },
         http: None,
@@ -199,6 +327,26 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static LIST_XKS_PROXIES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListXksProxies",
+        input: &schema::LIST_XKS_PROXIES_REQUEST,
+        output: &schema::LIST_XKS_PROXIES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListXksProxies"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static REGISTER_NODE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "RegisterNode",
@@ -222,6 +370,52 @@ pub(crate) mod operation {
         },
         http: None,
     };
+
+    pub(crate) static ROTATE_XKS_PROXY_CREDENTIAL: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "RotateXksProxyCredential",
+        input: &schema::ROTATE_XKS_PROXY_CREDENTIAL_REQUEST,
+        output: &schema::ROTATE_XKS_PROXY_CREDENTIAL_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:RotateXksProxyCredential"),
+            resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static WITHDRAW_XKS_KEY: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "WithdrawXksKey",
+        input: &schema::WITHDRAW_XKS_KEY_REQUEST,
+        output: &schema::WITHDRAW_XKS_KEY_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:WithdrawXksKey"),
+            resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
 }
 
 /// The operation `CreateAccount`.
@@ -233,6 +427,39 @@ impl Operation for CreateAccount {
     type Output = CreateAccountResponse;
     const NAME: &'static str = "CreateAccount";
     const DEF: &'static OperationDef = &operation::CREATE_ACCOUNT;
+}
+
+/// The operation `CreateXksProxy`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateXksProxy;
+
+impl Operation for CreateXksProxy {
+    type Input = CreateXksProxyRequest;
+    type Output = CreateXksProxyResponse;
+    const NAME: &'static str = "CreateXksProxy";
+    const DEF: &'static OperationDef = &operation::CREATE_XKS_PROXY;
+}
+
+/// The operation `DeleteXksProxy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteXksProxy;
+
+impl Operation for DeleteXksProxy {
+    type Input = DeleteXksProxyRequest;
+    type Output = DeleteXksProxyResponse;
+    const NAME: &'static str = "DeleteXksProxy";
+    const DEF: &'static OperationDef = &operation::DELETE_XKS_PROXY;
+}
+
+/// The operation `DeleteXksProxyCredential`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteXksProxyCredential;
+
+impl Operation for DeleteXksProxyCredential {
+    type Input = DeleteXksProxyCredentialRequest;
+    type Output = DeleteXksProxyCredentialResponse;
+    const NAME: &'static str = "DeleteXksProxyCredential";
+    const DEF: &'static OperationDef = &operation::DELETE_XKS_PROXY_CREDENTIAL;
 }
 
 /// The operation `DeregisterNode`.
@@ -257,6 +484,28 @@ impl Operation for DescribeNode {
     const DEF: &'static OperationDef = &operation::DESCRIBE_NODE;
 }
 
+/// The operation `DescribeXksProxy`.
+#[derive(Clone, Copy, Debug)]
+pub struct DescribeXksProxy;
+
+impl Operation for DescribeXksProxy {
+    type Input = DescribeXksProxyRequest;
+    type Output = DescribeXksProxyResponse;
+    const NAME: &'static str = "DescribeXksProxy";
+    const DEF: &'static OperationDef = &operation::DESCRIBE_XKS_PROXY;
+}
+
+/// The operation `ExposeXksKey`.
+#[derive(Clone, Copy, Debug)]
+pub struct ExposeXksKey;
+
+impl Operation for ExposeXksKey {
+    type Input = ExposeXksKeyRequest;
+    type Output = ExposeXksKeyResponse;
+    const NAME: &'static str = "ExposeXksKey";
+    const DEF: &'static OperationDef = &operation::EXPOSE_XKS_KEY;
+}
+
 /// The operation `ListAccounts`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListAccounts;
@@ -279,6 +528,17 @@ impl Operation for ListNodes {
     const DEF: &'static OperationDef = &operation::LIST_NODES;
 }
 
+/// The operation `ListXksProxies`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListXksProxies;
+
+impl Operation for ListXksProxies {
+    type Input = ListXksProxiesRequest;
+    type Output = ListXksProxiesResponse;
+    const NAME: &'static str = "ListXksProxies";
+    const DEF: &'static OperationDef = &operation::LIST_XKS_PROXIES;
+}
+
 /// The operation `RegisterNode`.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterNode;
@@ -288,6 +548,28 @@ impl Operation for RegisterNode {
     type Output = RegisterNodeResponse;
     const NAME: &'static str = "RegisterNode";
     const DEF: &'static OperationDef = &operation::REGISTER_NODE;
+}
+
+/// The operation `RotateXksProxyCredential`.
+#[derive(Clone, Copy, Debug)]
+pub struct RotateXksProxyCredential;
+
+impl Operation for RotateXksProxyCredential {
+    type Input = RotateXksProxyCredentialRequest;
+    type Output = RotateXksProxyCredentialResponse;
+    const NAME: &'static str = "RotateXksProxyCredential";
+    const DEF: &'static OperationDef = &operation::ROTATE_XKS_PROXY_CREDENTIAL;
+}
+
+/// The operation `WithdrawXksKey`.
+#[derive(Clone, Copy, Debug)]
+pub struct WithdrawXksKey;
+
+impl Operation for WithdrawXksKey {
+    type Input = WithdrawXksKeyRequest;
+    type Output = WithdrawXksKeyResponse;
+    const NAME: &'static str = "WithdrawXksKey";
+    const DEF: &'static OperationDef = &operation::WITHDRAW_XKS_KEY;
 }
 
 /// The structure `Account`.
@@ -387,6 +669,186 @@ impl IntoValue for CreateAccountResponse {
             Some(self.access_key_id.into_value()),
             Some(self.secret_access_key.into_value()),
         ])
+    }
+}
+
+/// The structure `CreateXksProxyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateXksProxyRequest {
+    /// `Name`: text of 1 to 128 characters; required.
+    pub name: String,
+    /// `UriPathPrefix`: text of at most 117 characters.
+    pub uri_path_prefix: Option<String>,
+}
+
+impl Shape for CreateXksProxyRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_XKS_PROXY_REQUEST
+    }
+}
+
+impl FromValue for CreateXksProxyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_XKS_PROXY_REQUEST)?;
+        Ok(Self {
+            name: fields.required()?,
+            uri_path_prefix: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreateXksProxyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.name.into_value()),
+            self.uri_path_prefix.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CreateXksProxyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateXksProxyResponse {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `UriPath`: text of 11 to 128 characters; required.
+    pub uri_path: String,
+    /// `Credential`: structure; required.
+    pub credential: XksCredential,
+}
+
+impl Shape for CreateXksProxyResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_XKS_PROXY_RESPONSE
+    }
+}
+
+impl FromValue for CreateXksProxyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_XKS_PROXY_RESPONSE)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            uri_path: fields.required()?,
+            credential: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CreateXksProxyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.uri_path.into_value()),
+            Some(self.credential.into_value()),
+        ])
+    }
+}
+
+/// The structure `DeleteXksProxyCredentialRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteXksProxyCredentialRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `AccessKeyId`: text of 20 to 30 characters; required.
+    pub access_key_id: String,
+}
+
+impl Shape for DeleteXksProxyCredentialRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_XKS_PROXY_CREDENTIAL_REQUEST
+    }
+}
+
+impl FromValue for DeleteXksProxyCredentialRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_XKS_PROXY_CREDENTIAL_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            access_key_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteXksProxyCredentialRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.access_key_id.into_value()),
+        ])
+    }
+}
+
+/// The structure `DeleteXksProxyCredentialResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteXksProxyCredentialResponse;
+
+impl Shape for DeleteXksProxyCredentialResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_XKS_PROXY_CREDENTIAL_RESPONSE
+    }
+}
+
+impl FromValue for DeleteXksProxyCredentialResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_XKS_PROXY_CREDENTIAL_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteXksProxyCredentialResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DeleteXksProxyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteXksProxyRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+}
+
+impl Shape for DeleteXksProxyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_XKS_PROXY_REQUEST
+    }
+}
+
+impl FromValue for DeleteXksProxyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_XKS_PROXY_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteXksProxyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.xks_proxy_arn.into_value())])
+    }
+}
+
+/// The structure `DeleteXksProxyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteXksProxyResponse;
+
+impl Shape for DeleteXksProxyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_XKS_PROXY_RESPONSE
+    }
+}
+
+impl FromValue for DeleteXksProxyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_XKS_PROXY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteXksProxyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
     }
 }
 
@@ -551,6 +1013,142 @@ impl IntoValue for DescribeNodeResponse {
     }
 }
 
+/// The structure `DescribeXksProxyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeXksProxyRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+}
+
+impl Shape for DescribeXksProxyRequest {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_XKS_PROXY_REQUEST
+    }
+}
+
+impl FromValue for DescribeXksProxyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_XKS_PROXY_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeXksProxyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.xks_proxy_arn.into_value())])
+    }
+}
+
+/// The structure `DescribeXksProxyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeXksProxyResponse {
+    /// `XksProxy`: structure; required.
+    pub xks_proxy: XksProxy,
+}
+
+impl Shape for DescribeXksProxyResponse {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_XKS_PROXY_RESPONSE
+    }
+}
+
+impl FromValue for DescribeXksProxyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_XKS_PROXY_RESPONSE)?;
+        Ok(Self {
+            xks_proxy: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeXksProxyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.xks_proxy.into_value())])
+    }
+}
+
+/// The structure `ExposeXksKeyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExposeXksKeyRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `KeyId`: text of 1 to 2048 characters; required.
+    pub key_id: String,
+    /// `ExternalKeyId`: text of 1 to 128 characters.
+    pub external_key_id: Option<String>,
+    /// `AwsPrincipals`: list of at most 20.
+    pub aws_principals: Option<Vec<String>>,
+    /// `AwsKmsKeys`: list of at most 20.
+    pub aws_kms_keys: Option<Vec<String>>,
+}
+
+impl Shape for ExposeXksKeyRequest {
+    fn schema() -> &'static Schema {
+        &schema::EXPOSE_XKS_KEY_REQUEST
+    }
+}
+
+impl FromValue for ExposeXksKeyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::EXPOSE_XKS_KEY_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            key_id: fields.required()?,
+            external_key_id: fields.optional()?,
+            aws_principals: fields.optional()?,
+            aws_kms_keys: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ExposeXksKeyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.key_id.into_value()),
+            self.external_key_id.map(IntoValue::into_value),
+            self.aws_principals.map(IntoValue::into_value),
+            self.aws_kms_keys.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ExposeXksKeyResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExposeXksKeyResponse {
+    /// `ExternalKeyId`: text of 1 to 128 characters; required.
+    pub external_key_id: String,
+    /// `KeyArn`: text of 20 to 2048 characters; required.
+    pub key_arn: String,
+}
+
+impl Shape for ExposeXksKeyResponse {
+    fn schema() -> &'static Schema {
+        &schema::EXPOSE_XKS_KEY_RESPONSE
+    }
+}
+
+impl FromValue for ExposeXksKeyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::EXPOSE_XKS_KEY_RESPONSE)?;
+        Ok(Self {
+            external_key_id: fields.required()?,
+            key_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for ExposeXksKeyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.external_key_id.into_value()),
+            Some(self.key_arn.into_value()),
+        ])
+    }
+}
+
 /// The structure `ListAccountsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAccountsRequest {
@@ -682,6 +1280,74 @@ impl IntoValue for ListNodesResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.nodes.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListXksProxiesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListXksProxiesRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListXksProxiesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_XKS_PROXIES_REQUEST
+    }
+}
+
+impl FromValue for ListXksProxiesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_XKS_PROXIES_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListXksProxiesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListXksProxiesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListXksProxiesResponse {
+    /// `XksProxies`: list; required.
+    pub xks_proxies: Vec<XksProxySummary>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListXksProxiesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_XKS_PROXIES_RESPONSE
+    }
+}
+
+impl FromValue for ListXksProxiesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_XKS_PROXIES_RESPONSE)?;
+        Ok(Self {
+            xks_proxies: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListXksProxiesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxies.into_value()),
             self.next_token.map(IntoValue::into_value),
         ])
     }
@@ -833,6 +1499,327 @@ impl IntoValue for RegisterNodeResponse {
     }
 }
 
+/// The structure `RotateXksProxyCredentialRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RotateXksProxyCredentialRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+}
+
+impl Shape for RotateXksProxyCredentialRequest {
+    fn schema() -> &'static Schema {
+        &schema::ROTATE_XKS_PROXY_CREDENTIAL_REQUEST
+    }
+}
+
+impl FromValue for RotateXksProxyCredentialRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ROTATE_XKS_PROXY_CREDENTIAL_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for RotateXksProxyCredentialRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.xks_proxy_arn.into_value())])
+    }
+}
+
+/// The structure `RotateXksProxyCredentialResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RotateXksProxyCredentialResponse {
+    /// `UriPath`: text of 11 to 128 characters; required.
+    pub uri_path: String,
+    /// `Credential`: structure; required.
+    pub credential: XksCredential,
+}
+
+impl Shape for RotateXksProxyCredentialResponse {
+    fn schema() -> &'static Schema {
+        &schema::ROTATE_XKS_PROXY_CREDENTIAL_RESPONSE
+    }
+}
+
+impl FromValue for RotateXksProxyCredentialResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ROTATE_XKS_PROXY_CREDENTIAL_RESPONSE)?;
+        Ok(Self {
+            uri_path: fields.required()?,
+            credential: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for RotateXksProxyCredentialResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.uri_path.into_value()),
+            Some(self.credential.into_value()),
+        ])
+    }
+}
+
+/// The structure `WithdrawXksKeyRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithdrawXksKeyRequest {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `ExternalKeyId`: text of 1 to 128 characters; required.
+    pub external_key_id: String,
+}
+
+impl Shape for WithdrawXksKeyRequest {
+    fn schema() -> &'static Schema {
+        &schema::WITHDRAW_XKS_KEY_REQUEST
+    }
+}
+
+impl FromValue for WithdrawXksKeyRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::WITHDRAW_XKS_KEY_REQUEST)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            external_key_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for WithdrawXksKeyRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.external_key_id.into_value()),
+        ])
+    }
+}
+
+/// The structure `WithdrawXksKeyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WithdrawXksKeyResponse;
+
+impl Shape for WithdrawXksKeyResponse {
+    fn schema() -> &'static Schema {
+        &schema::WITHDRAW_XKS_KEY_RESPONSE
+    }
+}
+
+impl FromValue for WithdrawXksKeyResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::WITHDRAW_XKS_KEY_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for WithdrawXksKeyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `XksCredential`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XksCredential {
+    /// `AccessKeyId`: text of 20 to 30 characters; required.
+    pub access_key_id: String,
+    /// `RawSecretAccessKey`: secret text of 43 to 64 characters; required.
+    pub raw_secret_access_key: Sensitive<String>,
+}
+
+impl Shape for XksCredential {
+    fn schema() -> &'static Schema {
+        &schema::XKS_CREDENTIAL
+    }
+}
+
+impl FromValue for XksCredential {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::XKS_CREDENTIAL)?;
+        Ok(Self {
+            access_key_id: fields.required()?,
+            raw_secret_access_key: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for XksCredential {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.access_key_id.into_value()),
+            Some(self.raw_secret_access_key.into_value()),
+        ])
+    }
+}
+
+/// The structure `XksCredentialSummary`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XksCredentialSummary {
+    /// `AccessKeyId`: text of 20 to 30 characters; required.
+    pub access_key_id: String,
+    /// `CreatedAt`: instant; required.
+    pub created_at: Timestamp,
+}
+
+impl Shape for XksCredentialSummary {
+    fn schema() -> &'static Schema {
+        &schema::XKS_CREDENTIAL_SUMMARY
+    }
+}
+
+impl FromValue for XksCredentialSummary {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::XKS_CREDENTIAL_SUMMARY)?;
+        Ok(Self {
+            access_key_id: fields.required()?,
+            created_at: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for XksCredentialSummary {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.access_key_id.into_value()),
+            Some(self.created_at.into_value()),
+        ])
+    }
+}
+
+/// The structure `XksKey`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XksKey {
+    /// `ExternalKeyId`: text of 1 to 128 characters; required.
+    pub external_key_id: String,
+    /// `KeyArn`: text of 20 to 2048 characters; required.
+    pub key_arn: String,
+    /// `AwsPrincipals`: list of at most 20; required.
+    pub aws_principals: Vec<String>,
+    /// `AwsKmsKeys`: list of at most 20; required.
+    pub aws_kms_keys: Vec<String>,
+}
+
+impl Shape for XksKey {
+    fn schema() -> &'static Schema {
+        &schema::XKS_KEY
+    }
+}
+
+impl FromValue for XksKey {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::XKS_KEY)?;
+        Ok(Self {
+            external_key_id: fields.required()?,
+            key_arn: fields.required()?,
+            aws_principals: fields.required()?,
+            aws_kms_keys: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for XksKey {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.external_key_id.into_value()),
+            Some(self.key_arn.into_value()),
+            Some(self.aws_principals.into_value()),
+            Some(self.aws_kms_keys.into_value()),
+        ])
+    }
+}
+
+/// The structure `XksProxy`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XksProxy {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `Name`: text of 1 to 128 characters; required.
+    pub name: String,
+    /// `UriPath`: text of 11 to 128 characters; required.
+    pub uri_path: String,
+    /// `CreatedAt`: instant; required.
+    pub created_at: Timestamp,
+    /// `Credentials`: list; required.
+    pub credentials: Vec<XksCredentialSummary>,
+    /// `Keys`: list; required.
+    pub keys: Vec<XksKey>,
+}
+
+impl Shape for XksProxy {
+    fn schema() -> &'static Schema {
+        &schema::XKS_PROXY
+    }
+}
+
+impl FromValue for XksProxy {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::XKS_PROXY)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            name: fields.required()?,
+            uri_path: fields.required()?,
+            created_at: fields.required()?,
+            credentials: fields.required()?,
+            keys: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for XksProxy {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.name.into_value()),
+            Some(self.uri_path.into_value()),
+            Some(self.created_at.into_value()),
+            Some(self.credentials.into_value()),
+            Some(self.keys.into_value()),
+        ])
+    }
+}
+
+/// The structure `XksProxySummary`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct XksProxySummary {
+    /// `XksProxyArn`: text of 20 to 2048 characters; required.
+    pub xks_proxy_arn: String,
+    /// `Name`: text of 1 to 128 characters; required.
+    pub name: String,
+    /// `UriPath`: text of 11 to 128 characters; required.
+    pub uri_path: String,
+    /// `CreatedAt`: instant; required.
+    pub created_at: Timestamp,
+}
+
+impl Shape for XksProxySummary {
+    fn schema() -> &'static Schema {
+        &schema::XKS_PROXY_SUMMARY
+    }
+}
+
+impl FromValue for XksProxySummary {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::XKS_PROXY_SUMMARY)?;
+        Ok(Self {
+            xks_proxy_arn: fields.required()?,
+            name: fields.required()?,
+            uri_path: fields.required()?,
+            created_at: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for XksProxySummary {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.xks_proxy_arn.into_value()),
+            Some(self.name.into_value()),
+            Some(self.uri_path.into_value()),
+            Some(self.created_at.into_value()),
+        ])
+    }
+}
+
 pub(crate) mod schema {
     //! The schemas of the shapes.
 
@@ -954,6 +1941,50 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static CREATE_XKS_PROXY_REQUEST: Schema = Schema {
+        name: "CreateXksProxyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &XKS_PROXY_NAME,
+                required: true,
+            },
+            Member {
+                name: "UriPathPrefix",
+                wire_name: "UriPathPrefix",
+                schema: &XKS_URI_PATH_PREFIX,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_XKS_PROXY_RESPONSE: Schema = Schema {
+        name: "CreateXksProxyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "UriPath",
+                wire_name: "UriPath",
+                schema: &XKS_URI_PATH,
+                required: true,
+            },
+            Member {
+                name: "Credential",
+                wire_name: "Credential",
+                schema: &XKS_CREDENTIAL,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static CSR_BLOB: Schema = Schema {
         name: "CsrBlob",
         sensitive: false,
@@ -961,6 +1992,48 @@ pub(crate) mod schema {
             min: Some(1),
             max: Some(32768),
         }),
+    };
+
+    pub(crate) static DELETE_XKS_PROXY_CREDENTIAL_REQUEST: Schema = Schema {
+        name: "DeleteXksProxyCredentialRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "AccessKeyId",
+                wire_name: "AccessKeyId",
+                schema: &XKS_ACCESS_KEY_ID,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static DELETE_XKS_PROXY_CREDENTIAL_RESPONSE: Schema = Schema {
+        name: "DeleteXksProxyCredentialResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DELETE_XKS_PROXY_REQUEST: Schema = Schema {
+        name: "DeleteXksProxyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "XksProxyArn",
+            wire_name: "XksProxyArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DELETE_XKS_PROXY_RESPONSE: Schema = Schema {
+        name: "DeleteXksProxyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
     };
 
     pub(crate) static DELIVERY: Schema = Schema {
@@ -1062,6 +2135,84 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static DESCRIBE_XKS_PROXY_REQUEST: Schema = Schema {
+        name: "DescribeXksProxyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "XksProxyArn",
+            wire_name: "XksProxyArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DESCRIBE_XKS_PROXY_RESPONSE: Schema = Schema {
+        name: "DescribeXksProxyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "XksProxy",
+            wire_name: "XksProxy",
+            schema: &XKS_PROXY,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static EXPOSE_XKS_KEY_REQUEST: Schema = Schema {
+        name: "ExposeXksKeyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "KeyId",
+                wire_name: "KeyId",
+                schema: &XKS_KEY_ID,
+                required: true,
+            },
+            Member {
+                name: "ExternalKeyId",
+                wire_name: "ExternalKeyId",
+                schema: &XKS_EXTERNAL_KEY_ID,
+                required: false,
+            },
+            Member {
+                name: "AwsPrincipals",
+                wire_name: "AwsPrincipals",
+                schema: &XKS_PATTERN_LIST,
+                required: false,
+            },
+            Member {
+                name: "AwsKmsKeys",
+                wire_name: "AwsKmsKeys",
+                schema: &XKS_PATTERN_LIST,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static EXPOSE_XKS_KEY_RESPONSE: Schema = Schema {
+        name: "ExposeXksKeyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ExternalKeyId",
+                wire_name: "ExternalKeyId",
+                schema: &XKS_EXTERNAL_KEY_ID,
+                required: true,
+            },
+            Member {
+                name: "KeyArn",
+                wire_name: "KeyArn",
+                schema: &ARN,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static LIST_ACCOUNTS_REQUEST: Schema = Schema {
         name: "ListAccountsRequest",
         sensitive: false,
@@ -1127,6 +2278,44 @@ pub(crate) mod schema {
                 name: "Nodes",
                 wire_name: "Nodes",
                 schema: &NODE_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_XKS_PROXIES_REQUEST: Schema = Schema {
+        name: "ListXksProxiesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_XKS_PROXIES_RESPONSE: Schema = Schema {
+        name: "ListXksProxiesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxies",
+                wire_name: "XksProxies",
+                schema: &XKS_PROXY_SUMMARY_LIST,
                 required: true,
             },
             Member {
@@ -1309,6 +2498,36 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static ROTATE_XKS_PROXY_CREDENTIAL_REQUEST: Schema = Schema {
+        name: "RotateXksProxyCredentialRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "XksProxyArn",
+            wire_name: "XksProxyArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static ROTATE_XKS_PROXY_CREDENTIAL_RESPONSE: Schema = Schema {
+        name: "RotateXksProxyCredentialResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "UriPath",
+                wire_name: "UriPath",
+                schema: &XKS_URI_PATH,
+                required: true,
+            },
+            Member {
+                name: "Credential",
+                wire_name: "Credential",
+                schema: &XKS_CREDENTIAL,
+                required: true,
+            },
+        ]),
+    };
+
     pub(crate) static SECRET_ACCESS_KEY: Schema = Schema {
         name: "SecretAccessKey",
         sensitive: true,
@@ -1342,5 +2561,332 @@ pub(crate) mod schema {
             min: Some(0),
             max: Some(4294967295),
         }),
+    };
+
+    pub(crate) static WITHDRAW_XKS_KEY_REQUEST: Schema = Schema {
+        name: "WithdrawXksKeyRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "ExternalKeyId",
+                wire_name: "ExternalKeyId",
+                schema: &XKS_EXTERNAL_KEY_ID,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static WITHDRAW_XKS_KEY_RESPONSE: Schema = Schema {
+        name: "WithdrawXksKeyResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    static XKS_ACCESS_KEY_ID_PATTERN: Pattern = Pattern::new("[A-Z2-7]+", "^(?:[A-Z2-7]+)$");
+
+    pub(crate) static XKS_ACCESS_KEY_ID: Schema = Schema {
+        name: "XksAccessKeyId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(20),
+                max: Some(30),
+            },
+            pattern: Some(&XKS_ACCESS_KEY_ID_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_CREDENTIAL: Schema = Schema {
+        name: "XksCredential",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AccessKeyId",
+                wire_name: "AccessKeyId",
+                schema: &XKS_ACCESS_KEY_ID,
+                required: true,
+            },
+            Member {
+                name: "RawSecretAccessKey",
+                wire_name: "RawSecretAccessKey",
+                schema: &XKS_RAW_SECRET_ACCESS_KEY,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static XKS_CREDENTIAL_SUMMARY: Schema = Schema {
+        name: "XksCredentialSummary",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AccessKeyId",
+                wire_name: "AccessKeyId",
+                schema: &XKS_ACCESS_KEY_ID,
+                required: true,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static XKS_CREDENTIAL_SUMMARY_LIST: Schema = Schema {
+        name: "XksCredentialSummaryList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &XKS_CREDENTIAL_SUMMARY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    static XKS_EXTERNAL_KEY_ID_PATTERN: Pattern =
+        Pattern::new("[a-zA-Z0-9._-]+", "^(?:[a-zA-Z0-9._-]+)$");
+
+    pub(crate) static XKS_EXTERNAL_KEY_ID: Schema = Schema {
+        name: "XksExternalKeyId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(128),
+            },
+            pattern: Some(&XKS_EXTERNAL_KEY_ID_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_KEY: Schema = Schema {
+        name: "XksKey",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ExternalKeyId",
+                wire_name: "ExternalKeyId",
+                schema: &XKS_EXTERNAL_KEY_ID,
+                required: true,
+            },
+            Member {
+                name: "KeyArn",
+                wire_name: "KeyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "AwsPrincipals",
+                wire_name: "AwsPrincipals",
+                schema: &XKS_PATTERN_LIST,
+                required: true,
+            },
+            Member {
+                name: "AwsKmsKeys",
+                wire_name: "AwsKmsKeys",
+                schema: &XKS_PATTERN_LIST,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static XKS_KEY_ID: Schema = Schema {
+        name: "XksKeyId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(2048),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_KEY_LIST: Schema = Schema {
+        name: "XksKeyList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &XKS_KEY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static XKS_PATTERN: Schema = Schema {
+        name: "XksPattern",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(2048),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_PATTERN_LIST: Schema = Schema {
+        name: "XksPatternList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &XKS_PATTERN,
+            length: Range {
+                min: None,
+                max: Some(20),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static XKS_PROXY: Schema = Schema {
+        name: "XksProxy",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &XKS_PROXY_NAME,
+                required: true,
+            },
+            Member {
+                name: "UriPath",
+                wire_name: "UriPath",
+                schema: &XKS_URI_PATH,
+                required: true,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "Credentials",
+                wire_name: "Credentials",
+                schema: &XKS_CREDENTIAL_SUMMARY_LIST,
+                required: true,
+            },
+            Member {
+                name: "Keys",
+                wire_name: "Keys",
+                schema: &XKS_KEY_LIST,
+                required: true,
+            },
+        ]),
+    };
+
+    static XKS_PROXY_NAME_PATTERN: Pattern =
+        Pattern::new("[a-zA-Z0-9._ -]+", "^(?:[a-zA-Z0-9._ -]+)$");
+
+    pub(crate) static XKS_PROXY_NAME: Schema = Schema {
+        name: "XksProxyName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(128),
+            },
+            pattern: Some(&XKS_PROXY_NAME_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_PROXY_SUMMARY: Schema = Schema {
+        name: "XksProxySummary",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "XksProxyArn",
+                wire_name: "XksProxyArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &XKS_PROXY_NAME,
+                required: true,
+            },
+            Member {
+                name: "UriPath",
+                wire_name: "UriPath",
+                schema: &XKS_URI_PATH,
+                required: true,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static XKS_PROXY_SUMMARY_LIST: Schema = Schema {
+        name: "XksProxySummaryList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &XKS_PROXY_SUMMARY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static XKS_RAW_SECRET_ACCESS_KEY: Schema = Schema {
+        name: "XksRawSecretAccessKey",
+        sensitive: true,
+        kind: Kind::String {
+            length: Range {
+                min: Some(43),
+                max: Some(64),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_URI_PATH: Schema = Schema {
+        name: "XksUriPath",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(11),
+                max: Some(128),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static XKS_URI_PATH_PREFIX: Schema = Schema {
+        name: "XksUriPathPrefix",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: None,
+                max: Some(117),
+            },
+            pattern: None,
+            values: &[],
+        },
     };
 }

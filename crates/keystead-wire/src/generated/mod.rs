@@ -5,6 +5,7 @@ pub mod acm_pca;
 pub mod iam;
 pub mod keystead;
 pub mod kms;
+pub mod kms_xks_proxy;
 pub mod rolesanywhere;
 pub mod rolesanywhere_sessions;
 pub mod secretsmanager;
@@ -25,6 +26,7 @@ static SERVICES: &[&ServiceDef] = &[
     &rolesanywhere::SERVICE,
     &rolesanywhere_sessions::SERVICE,
     &kms::SERVICE,
+    &kms_xks_proxy::SERVICE,
     &secretsmanager::SERVICE,
     &keystead::SERVICE,
 ];

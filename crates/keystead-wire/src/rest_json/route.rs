@@ -21,28 +21,43 @@ pub fn find(
 
 /// The value in `path` under the label of this name, as it was sent.
 pub(super) fn label<'p>(http: &HttpDef, path: &'p str, name: &str) -> Option<&'p str> {
-    let at = http.path.iter().position(|segment| match segment {
-        Segment::Label(label) => *label == name,
-        Segment::Literal(_) => false,
-    });
-    at.and_then(|at| parts(path).nth(at))
+    let given = segments(http, path)?;
+    let mut pairs = http.path.iter().zip(given);
+    pairs.find_map(|(segment, part)| match segment {
+        Segment::Label(label) | Segment::Greedy(label) => (*label == name).then_some(part),
+        Segment::Literal(_) => None,
+    })
 }
 
 fn fits(http: &HttpDef, path: &str) -> bool {
-    let mut parts = parts(path);
-    let fits = http
-        .path
-        .iter()
-        .all(|segment| match (segment, parts.next()) {
-            (Segment::Literal(text), Some(part)) => *text == part,
-            (Segment::Label(_), Some(part)) => !part.is_empty(),
-            (_, None) => false,
-        });
-    fits && parts.next().is_none()
+    let Some(given) = segments(http, path) else {
+        return false;
+    };
+    let mut pairs = http.path.iter().zip(given);
+    pairs.all(|(segment, part)| match segment {
+        Segment::Literal(text) => *text == part,
+        Segment::Label(_) => !part.is_empty(),
+        Segment::Greedy(_) => true,
+    })
 }
 
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.strip_prefix('/').unwrap_or(path).split('/')
+/// What `path` has for each segment; `None` where it has too few parts, or too many.
+fn segments<'p>(http: &HttpDef, path: &'p str) -> Option<Vec<&'p str>> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let expected = http.path.len();
+    let greedy = |segment: &Segment| matches!(segment, Segment::Greedy(_));
+    let Some(at) = http.path.iter().position(greedy) else {
+        let given: Vec<_> = path.split('/').collect();
+        return (given.len() == expected).then_some(given);
+    };
+    let mut given: Vec<_> = path.splitn(at + 1, '/').collect();
+    let rest = given.pop().filter(|_| given.len() == at)?;
+    let mut last: Vec<_> = rest.rsplitn(expected - at, '/').collect();
+    if last.len() + 1 == expected - at {
+        last.push("");
+    }
+    given.extend(last.into_iter().rev());
+    (given.len() == expected).then_some(given)
 }
 
 fn literals(http: &HttpDef) -> usize {

@@ -32,6 +32,8 @@ pub enum ErrorStyle {
     Query,
     /// REST with JSON: Roles Anywhere.
     Rest,
+    /// The external key store proxy API.
+    XksProxy,
 }
 
 impl AuthError {
@@ -42,6 +44,8 @@ impl AuthError {
             ErrorStyle::Query => self.query_code(),
             // The same codes, as 403 (Roles Anywhere API reference, "Common errors").
             ErrorStyle::Rest => (self.json_code(), 403),
+            // One name for all ("Error codes" of its specification).
+            ErrorStyle::XksProxy => ("AuthenticationFailedException", 401),
         };
         ErrorAnswer::new(code, status, self.message(style))
     }
@@ -73,7 +77,9 @@ impl AuthError {
     fn message(&self, style: ErrorStyle) -> &str {
         match self {
             Self::Missing => match style {
-                ErrorStyle::Json | ErrorStyle::Rest => "Missing Authentication Token",
+                ErrorStyle::Json | ErrorStyle::Rest | ErrorStyle::XksProxy => {
+                    "Missing Authentication Token"
+                }
                 ErrorStyle::Query => "Request is missing Authentication Token",
             },
             Self::Incomplete(message) | Self::Invalid(message) => message,
