@@ -31,7 +31,7 @@ pub async fn create_key(
         description: input.description.unwrap_or_default(),
         ..blank(ctx, kind)?
     };
-    allow(ctx, &key)?;
+    allow(ctx, Act::Own, &key)?;
     if let Some(policy) = input.policy {
         let bypass = input.bypass_policy_lockout_safety_check;
         policies::check(ctx, &policy, bypass, &key).await?;
@@ -136,30 +136,24 @@ fn wanted(input: &wire::CreateKeyRequest) -> Wanted<'_> {
     }
 }
 
-/// Whether the caller may make this key, and give it its tags: "To use the Tags parameter, you must also have
-/// kms:TagResource" (CreateKey), on the key that is being made.
-fn allow(ctx: &Ctx, key: &Key) -> Result<()> {
+/// Whether the caller may make this key, as `act` says, and give it its tags: "To use the Tags parameter, you must also
+/// have kms:TagResource" (CreateKey), on the key that is being made.
+pub(super) fn allow(ctx: &Ctx, act: Act<'_>, key: &Key) -> Result<()> {
     let new = NewKey {
         ctx,
         spec: key.spec,
         usage: key.usage,
         origin: key.origin,
-        multi_region: key.multi_region.is_some().then_some(true),
+        multi_region: key.multi_region.is_some().then(|| key.is_primary()),
     };
-    let account = ctx.account().as_str();
-    ctx.allow(&Resource {
+    let arn = key.arn();
+    let on = |arn| Resource {
         describe: Some(&new),
-        ..Resource::new("*", account)
-    })?;
+        ..Resource::new(arn, ctx.account().as_str())
+    };
+    ctx.allow_as(act, &on("*"))?;
     if !key.tags.is_empty() {
-        let act = Act::Also("kms:TagResource");
-        ctx.allow_as(
-            act,
-            &Resource {
-                describe: Some(&new),
-                ..Resource::new(&key.arn(), account)
-            },
-        )?;
+        ctx.allow_as(Act::Also("kms:TagResource"), &on(&arn))?;
     }
     Ok(())
 }

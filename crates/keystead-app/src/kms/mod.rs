@@ -11,6 +11,7 @@ mod conditions;
 mod convert;
 mod custody;
 mod data_keys;
+pub(crate) mod deletion;
 mod elsewhere;
 mod encrypt;
 mod family;
