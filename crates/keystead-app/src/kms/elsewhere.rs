@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::stores;
 use crate::Ctx;
 
-pub(super) use super::stores::{Placed, check_connected, enter, place, unwrap, wrap};
+pub(super) use super::stores::{check_connected, enter, place, unwrap, wrap};
 
 /// The key's state, over which lies whether the key store that it is in is connected.
 pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {

@@ -76,7 +76,3 @@ fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
     let asked = limit.and_then(|limit| usize::try_from(limit).ok());
     asked.unwrap_or(usual).clamp(1, most)
 }
-
-fn unserved() -> keystead_core::Error {
-    keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")
-}
