@@ -26,12 +26,12 @@ impl Said {
         let mut said = Self::default();
         let input = At::new(input, operation.input);
         for tag in TAG_MEMBERS.iter().flat_map(|name| input.all(name)) {
-            let part = |names: [&str; 2]| {
+            let part = |names: [&str; 3]| {
                 let found = names.into_iter().find_map(|name| tag.member(name));
                 found.and_then(At::tag_text)
             };
-            if let Some(key) = part(["Key", "key"]) {
-                let value = part(["Value", "value"]);
+            if let Some(key) = part(["Key", "key", "TagKey"]) {
+                let value = part(["Value", "value", "TagValue"]);
                 said.tag_keys.push(key.clone());
                 said.tags.push((key, value.unwrap_or_default()));
             }

@@ -20,7 +20,7 @@ use super::conditions::Call;
 use super::find::{self, Ask, Found, Names};
 use super::page_size;
 use super::record::KEYS;
-use crate::access::{Act, Resource};
+use crate::access::Resource;
 use crate::retry::retrying;
 use crate::{Ctx, cursor};
 
@@ -171,7 +171,7 @@ async fn of_key(
     after: Option<&str>,
     size: usize,
 ) -> Result<(Vec<wire::AliasListEntry>, Option<String>)> {
-    let named = find::resolve(ctx, name, Names::Key, Act::Own).await?;
+    let named = find::resolve(ctx, name, Names::Key).await?;
     let own = named.account == *ctx.account();
     let found = match own {
         true => find::at_hand(ctx, &named.account, &named.region, &named.id).await?,
@@ -197,14 +197,8 @@ async fn of_key(
     Ok((aliases, next))
 }
 
-/// The id of the key that this alias of the account stands for, in the region of the call. In another account nobody is
-/// told that there is none.
-pub(super) async fn target(
-    ctx: &Ctx,
-    account: &AccountId,
-    alias: &str,
-    act: Act<'_>,
-) -> Result<String> {
+/// The id of the key that this alias of the account stands for, in the region of the call.
+pub(super) async fn target(ctx: &Ctx, account: &AccountId, alias: &str) -> Result<String> {
     let known = &ctx.app.kms_keys.aliases;
     let as_of = known.changes.get();
     let at = format!("{account}/{}/{alias}", ctx.region);
@@ -215,9 +209,6 @@ pub(super) async fn target(
     }
     let Some(found) = ctx.app.store.get::<Alias>(ALIASES, &at).await? else {
         let arn = Arn::new("kms", &ctx.region, account, alias).to_string();
-        if account != ctx.account() {
-            ctx.allow_as(act, &Resource::new(&arn, account.as_str()))?;
-        }
         return Err(missing(&arn));
     };
     let target = found.value.target;

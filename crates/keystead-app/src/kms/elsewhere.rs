@@ -1,6 +1,6 @@
 //! What a custom key store adds to a key that is in one.
 
-use keystead_core::kms::{Connection, Fault, Key, Stage};
+use keystead_core::kms::{Connection, Fault, Key, KeyState};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_wire::kms as wire;
 use zeroize::Zeroizing;
@@ -8,16 +8,19 @@ use zeroize::Zeroizing;
 use super::stores;
 use crate::Ctx;
 
-pub(super) use super::stores::{Placed, check_connected, enter, place, unwrap, wrap};
+pub(super) use super::stores::{check_connected, enter, place, unwrap, wrap};
 
-/// Shows a key whose key store is not connected as unavailable, unless it is on its way out ("Key states of AWS KMS keys").
-pub(super) async fn show(ctx: &Ctx, key: &Key, metadata: &mut wire::KeyMetadata) -> Result<()> {
+/// The key's state, over which lies whether the key store that it is in is connected.
+pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
     let connection = stores::connection(ctx, key).await?;
-    let away = connection.is_some_and(|connection| connection != Connection::Connected);
-    if away && matches!(key.stage, Stage::Enabled | Stage::Disabled) {
-        metadata.key_state = Some(wire::KeyState::Unavailable);
-        metadata.enabled = Some(false);
-    }
+    Ok(key.state_while(connection.is_none_or(|state| state == Connection::Connected)))
+}
+
+/// Shows a key whose key store is not connected as unavailable.
+pub(super) async fn show(ctx: &Ctx, key: &Key, metadata: &mut wire::KeyMetadata) -> Result<()> {
+    let state = state(ctx, key).await?;
+    metadata.key_state = wire::KeyState::parse(state.name());
+    metadata.enabled = Some(state == KeyState::Enabled);
     Ok(())
 }
 

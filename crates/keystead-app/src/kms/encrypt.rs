@@ -96,11 +96,9 @@ pub async fn re_encrypt(
         .await
         .to_string();
     let keys = [("kms:ReEncryptOnSameKey", same.as_str())];
-    let opened = source
-        .open(ctx, Act::Also("kms:ReEncryptFrom"), "ReEncryptFrom", &keys)
-        .await?;
+    let opened = source.open(ctx, Act::Own, "ReEncryptFrom", &keys).await?;
     let (found, algorithm) = destination
-        .encrypting(ctx, Act::Own, "ReEncryptTo", &keys)
+        .encrypting(ctx, Act::Also("kms:ReEncryptTo"), "ReEncryptTo", &keys)
         .await?;
     check_plaintext(found.record.key.spec, algorithm, opened.plaintext.len())?;
     unless_tried(input.dry_run)?;
@@ -306,13 +304,12 @@ impl Source<'_> {
 
     /// Whether source and destination are the same key (`kms:ReEncryptOnSameKey`).
     async fn is_of(&self, ctx: &Ctx, destination: &str) -> bool {
-        let Ok(destination) = find::resolve(ctx, destination, Names::KeyOrAlias, Act::Own).await
-        else {
+        let Ok(destination) = find::resolve(ctx, destination, Names::KeyOrAlias).await else {
             return false;
         };
         let inside = self.ciphertext.and_then(|bytes| Header::parse(bytes));
         let source = match (self.key, inside) {
-            (Some(name), _) => find::resolve(ctx, name, Names::KeyOrAlias, Act::Own)
+            (Some(name), _) => find::resolve(ctx, name, Names::KeyOrAlias)
                 .await
                 .ok()
                 .map(|named| (named.account, named.id)),

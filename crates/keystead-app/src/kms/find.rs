@@ -19,7 +19,7 @@ use super::grants::Permit;
 use super::record::{KEYS, KeyRecord, key_of};
 use super::{aliases, conditions, grants};
 use crate::Ctx;
-use crate::access::{Act, Allowed, Describe, OwnPolicy, Resource};
+use crate::access::{Act, Allowed, Describe, OwnPolicy, Resource, account_of};
 
 /// A key as it is stored, ready for decisions.
 #[derive(Debug)]
@@ -104,7 +104,14 @@ pub(super) async fn key(
     names: Names,
     ask: Ask<'_>,
 ) -> Result<Allowed<Arc<Found>>> {
-    let named = resolve(ctx, name, names, ask.act).await?;
+    let named = match resolve(ctx, name, names).await {
+        Err(error) if error.kind == ErrorKind::NotFound && is_foreign(ctx, name) => {
+            // In another account nobody is told what there is not.
+            ctx.allow_as(ask.act, &Resource::new(name, account_of(name)))?;
+            return Err(error);
+        }
+        named => named?,
+    };
     let ask = Ask {
         alias: named.alias.as_deref(),
         ..ask
@@ -233,7 +240,7 @@ pub(super) struct Named {
 /// What the name of a key stands for; whether there is such a key is another matter.
 ///
 /// A name of another region is [`ErrorKind::NotFound`], as is an alias that stands for nothing.
-pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names, act: Act<'_>) -> Result<Named> {
+pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names) -> Result<Named> {
     let invalid = || {
         // AWS puts an alias without quotes here.
         let shown = match name.starts_with("alias/") {
@@ -266,7 +273,7 @@ pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names, act: Act<'_>) -
                 false => invalid(),
             });
         }
-        let id = aliases::target(ctx, &account, &resource, act).await?;
+        let id = aliases::target(ctx, &account, &resource).await?;
         return Ok(Named {
             account,
             region,
@@ -286,6 +293,11 @@ pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names, act: Act<'_>) -
         id: id.to_owned(),
         alias: None,
     })
+}
+
+/// Whether this is the ARN of something in another account.
+fn is_foreign(ctx: &Ctx, name: &str) -> bool {
+    name.starts_with("arn:") && account_of(name) != ctx.account().as_str()
 }
 
 /// Whether this can be the id of a key: a UUID, or `mrk-` and 32 hexadecimal digits.

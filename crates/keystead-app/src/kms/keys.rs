@@ -1,22 +1,24 @@
 //! Keys: made, told about, listed.
 
+use std::sync::Arc;
+
+use keystead_core::Result;
 use keystead_core::kms::{
-    Command, Import, Key, KeyKind, Manager, Material, MaterialId, MaterialState, MultiRegion,
-    Origin, Stage, Wanted,
+    Command, Key, KeyKind, Manager, Material, MaterialId, MaterialState, MultiRegion, Origin,
+    Stage, Wanted,
 };
-use keystead_core::tags::{self, Tags};
-use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::random;
+use keystead_core::tags::Tags;
+use keystead_crypto::NewMaterial;
 use keystead_store::{Batch, Expect};
 use keystead_wire::kms as wire;
 
 use super::change::change;
-use super::conditions;
+use super::conditions::{Call, NewKey};
 use super::find::{self, Ask, Names};
-use super::record::{Held, KEYS, KeyRecord, key_of};
-use super::{elsewhere, page_size_of, policies, shown};
+use super::record::{Held, KEYS, KeyRecord, key_of, owner};
+use super::{elsewhere, page_size_of, policies, shown, tags};
 use crate::access::{Act, Resource};
-use crate::{Ctx, cursor, ids};
+use crate::{App, Ctx, cursor, ids};
 
 /// CreateKey.
 pub async fn create_key(
@@ -24,35 +26,34 @@ pub async fn create_key(
     input: wire::CreateKeyRequest,
 ) -> Result<wire::CreateKeyResponse> {
     let kind = wanted(&input).kind()?;
-    let tags = asked_tags(input.tags)?;
-    allow(ctx, &kind, &tags)?;
-    let mut key = blank(ctx, kind, tags)?;
-    key.description = input.description.unwrap_or_default();
-    key.policy = match input.policy {
-        Some(text) => {
-            let bypass = input.bypass_policy_lockout_safety_check;
-            policies::check(ctx, &text, bypass, &key).await?;
-            text
-        }
-        None => policies::default(&key.account, &key.region),
+    let mut key = Key {
+        tags: tags::of_new(input.tags)?,
+        description: input.description.unwrap_or_default(),
+        ..blank(ctx, kind)?
     };
-    let place = match &input.custom_key_store_id {
+    allow(ctx, Act::Own, &key)?;
+    if let Some(policy) = input.policy {
+        let bypass = input.bypass_policy_lockout_safety_check;
+        policies::check(ctx, &policy, bypass, &key).await?;
+        key.policy = policy;
+    }
+    let record = match &input.custom_key_store_id {
         Some(store) => {
-            let xks_key = input.xks_key_id.as_deref();
-            Some(elsewhere::place(ctx, store, &key, xks_key, &owner(&key)).await?)
+            let external = input.xks_key_id.as_deref();
+            let owner = owner(&key).into_bytes();
+            let placed = elsewhere::place(ctx, store, &key, external, &owner).await?;
+            key.store = Some(placed.store);
+            with_material(key, placed.material)
         }
-        None => None,
-    };
-    let record = filled(ctx, key, place).await?;
-    let put = |batch: &mut Batch| {
-        let at = key_of(ctx.account(), &ctx.region, &record.key.id);
-        batch.put(KEYS, at, &record, Expect::Absent);
+        None => furnished(&ctx.app, key).await?,
     };
     match &record.key.store {
-        Some(store) => elsewhere::enter(ctx, &record.key, store, put).await?,
+        Some(store) => {
+            elsewhere::enter(ctx, &record.key, store, |batch| put(batch, &record)).await?;
+        }
         None => {
             let mut batch = Batch::new();
-            put(&mut batch);
+            put(&mut batch, &record);
             ctx.app.store.commit(batch).await?;
         }
     }
@@ -79,16 +80,25 @@ pub async fn describe_key(
     })
 }
 
-/// ListKeys.
+/// ListKeys: those of the account in the region. No key of another account is shared by AWS RAM here.
 pub async fn list_keys(ctx: &Ctx, input: wire::ListKeysRequest) -> Result<wire::ListKeysResponse> {
-    ctx.allow_own("*")?;
-    // ListKeys, `Limit`.
-    let size = page_size_of(input.limit, 100, 1000);
+    let call = Call(ctx);
+    ctx.allow(&Resource {
+        describe: Some(&call),
+        ..Resource::new("*", ctx.account().as_str())
+    })?;
     let marker = input.marker.as_deref();
-    let (found, next) = cursor::page::<KeyRecord>(ctx, "ListKeys", KEYS, marker, size).await?;
-    let keys = found.iter().map(|found| wire::KeyListEntry {
-        key_id: Some(found.value.key.id.clone()),
+    let size = page_size_of(input.limit, 100, 1000);
+    let (mut found, mut next) =
+        cursor::page::<KeyRecord>(ctx, "ListKeys", KEYS, marker, size).await?;
+    let owners = input.resource_owners.unwrap_or_default();
+    if !owners.is_empty() && !owners.contains(&wire::ResourceOwnerType::Self_) {
+        found.clear();
+        next = None;
+    }
+    let keys = found.into_iter().map(|found| wire::KeyListEntry {
         key_arn: Some(found.value.key.arn()),
+        key_id: Some(found.value.key.id),
     });
     Ok(wire::ListKeysResponse {
         keys: Some(keys.collect()),
@@ -102,17 +112,12 @@ pub async fn update_key_description(
     ctx: &Ctx,
     input: wire::UpdateKeyDescriptionRequest,
 ) -> Result<wire::UpdateKeyDescriptionResponse> {
-    change(
-        ctx,
-        &input.key_id,
-        Ask::OWN,
-        Command::Describe,
-        |record, _| {
-            record.key.check_customers()?;
-            record.key.description.clone_from(&input.description);
-            Ok(())
-        },
-    )
+    let (name, command) = (&input.key_id, Command::Describe);
+    change(ctx, name, Ask::OWN, command, |record, _| {
+        record.key.check_customers()?;
+        record.key.description.clone_from(&input.description);
+        Ok(())
+    })
     .await?;
     Ok(wire::UpdateKeyDescriptionResponse)
 }
@@ -131,44 +136,40 @@ fn wanted(input: &wire::CreateKeyRequest) -> Wanted<'_> {
     }
 }
 
-/// Tags that a key is made with.
-pub(super) fn asked_tags(asked: Option<Vec<wire::Tag>>) -> Result<Tags> {
-    let mut tags = Tags::new();
-    let asked = asked.unwrap_or_default().into_iter();
-    tags::add(&mut tags, asked.map(|tag| (tag.tag_key, tag.tag_value)))?;
-    Ok(tags)
-}
-
-/// Whether the caller may make such a key, and give it tags ("To use the Tags parameter, you must also have kms:TagResource").
-fn allow(ctx: &Ctx, kind: &KeyKind, tags: &Tags) -> Result<()> {
-    let new = conditions::NewKey {
+/// Whether the caller may make this key, as `act` says, and give it its tags: "To use the Tags parameter, you must also
+/// have kms:TagResource" (CreateKey), on the key that is being made.
+pub(super) fn allow(ctx: &Ctx, act: Act<'_>, key: &Key) -> Result<()> {
+    let new = NewKey {
         ctx,
-        spec: kind.spec,
-        usage: kind.usage,
-        origin: kind.origin,
-        multi_region: kind.multi_region.then_some(true),
+        spec: key.spec,
+        usage: key.usage,
+        origin: key.origin,
+        multi_region: key.multi_region.is_some().then(|| key.is_primary()),
     };
-    let resource = Resource {
+    let arn = key.arn();
+    let on = |arn| Resource {
         describe: Some(&new),
-        ..Resource::new("*", ctx.account().as_str())
+        ..Resource::new(arn, ctx.account().as_str())
     };
-    ctx.allow(&resource)?;
-    if !tags.is_empty() {
-        ctx.allow_as(Act::Also("kms:TagResource"), &resource)?;
+    ctx.allow_as(act, &on("*"))?;
+    if !key.tags.is_empty() {
+        ctx.allow_as(Act::Also("kms:TagResource"), &on(&arn))?;
     }
     Ok(())
 }
 
-/// A key without policy and key material.
-fn blank(ctx: &Ctx, kind: KeyKind, tags: Tags) -> Result<Key> {
-    let id = match kind.multi_region {
-        true => multi_region_id()?,
-        false => ids::uuid()?,
-    };
+/// A new key of the caller's account and region without key material, under the default policy.
+pub(super) fn blank(ctx: &Ctx, kind: KeyKind) -> Result<Key> {
+    let (account, region) = (ctx.account(), &ctx.region);
+    let id = ids::uuid()?;
     Ok(Key {
-        id,
-        account: ctx.account().clone(),
-        region: ctx.region.clone(),
+        // "Multi-Region keys have a distinctive key ID that begins with mrk-" (developer guide).
+        id: match kind.multi_region {
+            true => format!("mrk-{}", id.replace('-', "")),
+            false => id,
+        },
+        account: account.clone(),
+        region: region.clone(),
         spec: kind.spec,
         usage: kind.usage,
         origin: kind.origin,
@@ -179,11 +180,11 @@ fn blank(ctx: &Ctx, kind: KeyKind, tags: Tags) -> Result<Key> {
             Origin::External => Stage::PendingImport,
             _ => Stage::Enabled,
         },
-        policy: String::new(),
-        tags,
+        policy: policies::default(account, region),
+        tags: Tags::new(),
         aliases: Vec::new(),
         multi_region: kind.multi_region.then(|| MultiRegion {
-            primary: ctx.region.clone(),
+            primary: region.clone(),
             replicas: Vec::new(),
         }),
         store: None,
@@ -193,52 +194,44 @@ fn blank(ctx: &Ctx, kind: KeyKind, tags: Tags) -> Result<Key> {
     })
 }
 
-/// The key with its material: made here, in its key store, or to be imported.
-async fn filled(ctx: &Ctx, mut key: Key, place: Option<elsewhere::Placed>) -> Result<KeyRecord> {
-    let made = match (key.origin, place) {
-        (Origin::External, _) => None,
-        (_, Some(placed)) => {
-            key.store = Some(placed.store);
-            Some(placed.material)
-        }
-        (_, None) => {
-            let owner = owner(&key);
-            Some(ctx.app.keys.generate_material(key.spec, &owner).await?)
-        }
-    };
-    let Some(made) = made else {
+/// The record of a new key, with its key material if that is made here.
+pub(super) async fn furnished(app: &Arc<App>, key: Key) -> Result<KeyRecord> {
+    if key.origin != Origin::AwsKms {
         return Ok(KeyRecord {
             key,
             held: Vec::new(),
             public_key: None,
         });
-    };
+    }
+    let owner = owner(&key);
+    let made = app.keys.generate_material(key.spec, owner.as_bytes());
+    let made = made.await?;
+    Ok(with_material(key, made))
+}
+
+fn with_material(mut key: Key, made: NewMaterial) -> KeyRecord {
     let id = MaterialId(made.material_id);
     key.materials.push(Material {
         id,
         since: key.created_at,
         rotation: None,
         state: MaterialState::Current,
-        import: None::<Import>,
+        import: None,
     });
-    Ok(KeyRecord {
+    let held = Held {
+        id,
+        material: made.material,
+    };
+    KeyRecord {
         key,
-        held: vec![Held {
-            id,
-            material: made.material,
-        }],
+        held: vec![held],
         public_key: made.public_key.map(Into::into),
-    })
+    }
 }
 
-/// Whose key material it is, for its id: the same material in another key has another id.
-pub(super) fn owner(key: &Key) -> Vec<u8> {
-    format!("{}/{}", key.account, key.id).into_bytes()
-}
-
-/// "Multi-Region keys have a distinctive key ID that begins with mrk-" (developer guide).
-fn multi_region_id() -> Result<String> {
-    let bytes = random::bytes::<16>()
-        .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
-    Ok(format!("mrk-{:032x}", u128::from_be_bytes(bytes)))
+/// Adds the record of a new key to the commit.
+pub(super) fn put(batch: &mut Batch, record: &KeyRecord) {
+    let key = &record.key;
+    let at = key_of(&key.account, &key.region, &key.id);
+    batch.put(KEYS, at, record, Expect::Absent);
 }

@@ -11,6 +11,7 @@ mod conditions;
 mod convert;
 mod custody;
 mod data_keys;
+pub(crate) mod deletion;
 mod elsewhere;
 mod encrypt;
 mod family;
@@ -74,8 +75,4 @@ fn page_size(limit: Option<i32>) -> usize {
 fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
     let asked = limit.and_then(|limit| usize::try_from(limit).ok());
     asked.unwrap_or(usual).clamp(1, most)
-}
-
-fn unserved() -> keystead_core::Error {
-    keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")
 }

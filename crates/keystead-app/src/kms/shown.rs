@@ -1,7 +1,7 @@
 //! A key as DescribeKey and others show it (`KeyMetadata`).
 
 use keystead_core::Region;
-use keystead_core::kms::{Key, Manager, MaterialState, MultiRegion, Origin, Stage};
+use keystead_core::kms::{Key, Manager, Material, MultiRegion, Origin, Stage};
 use keystead_wire::kms as wire;
 
 use super::convert::{Shown as _, algorithms};
@@ -16,11 +16,8 @@ pub(super) fn metadata(key: &Key) -> wire::KeyMetadata {
         Stage::PendingReplicaDeletion { window_days } => (None, Some(i32::from(window_days))),
         _ => (None, None),
     };
-    let current = key.materials.iter().rev();
-    let current = current
-        .filter(|material| material.state == MaterialState::Current)
-        .find_map(|material| material.import.as_ref());
-    let present = current.filter(|import| import.present);
+    let imported = key.imported().next().is_some();
+    let valid_to = key.imported().filter_map(Material::valid_to).min();
     wire::KeyMetadata {
         aws_account_id: Some(key.account.to_string()),
         key_id: key.id.clone(),
@@ -31,14 +28,14 @@ pub(super) fn metadata(key: &Key) -> wire::KeyMetadata {
         key_usage: wire::KeyUsageType::parse(key.usage.name()),
         key_state: wire::KeyState::parse(state.name()),
         deletion_date: due,
-        valid_to: present.and_then(|import| import.valid_to),
+        valid_to,
         origin: wire::OriginType::parse(key.origin.name()),
         custom_key_store_id: key.store.as_ref().map(|store| store.store_id.clone()),
         cloud_hsm_cluster_id: key
             .store
             .as_ref()
             .and_then(|store| store.cluster_id.clone()),
-        expiration_model: present.map(|import| match import.valid_to {
+        expiration_model: imported.then_some(match valid_to {
             Some(_) => wire::ExpirationModelType::KeyMaterialExpires,
             None => wire::ExpirationModelType::KeyMaterialDoesNotExpire,
         }),

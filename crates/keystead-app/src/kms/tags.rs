@@ -1,12 +1,13 @@
 //! Tags of keys.
 
+use keystead_core::Result;
 use keystead_core::kms::Command;
-use keystead_core::{Result, tags};
+use keystead_core::tags::{self, Tags};
 use keystead_wire::kms as wire;
 
 use super::change::change;
 use super::find::{self, Ask, Names};
-use super::page_size;
+use super::page_size_of;
 use crate::{Ctx, cursor};
 
 /// TagResource.
@@ -21,9 +22,7 @@ pub async fn tag_resource(
         Command::Describe,
         |record, _| {
             record.key.check_customers()?;
-            let added = input.tags.iter();
-            let added = added.map(|tag| (tag.tag_key.clone(), tag.tag_value.clone()));
-            tags::add(&mut record.key.tags, added)
+            tags::add(&mut record.key.tags, pairs(input.tags.clone()))
         },
     )
     .await?;
@@ -62,19 +61,12 @@ pub async fn list_resource_tags(
     let after = after
         .map(|marker| cursor::resume(ctx, &scope, marker))
         .transpose()?;
-    let size = page_size(input.limit);
+    let size = page_size_of(input.limit, tags::MAX_TAGS, tags::MAX_TAGS);
     let all = &found.record.key.tags;
     let mut rest = all
         .iter()
         .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
-    let tags: Vec<wire::Tag> = rest
-        .by_ref()
-        .take(size)
-        .map(|(key, value)| wire::Tag {
-            tag_key: key.clone(),
-            tag_value: value.clone(),
-        })
-        .collect();
+    let tags: Vec<wire::Tag> = rest.by_ref().take(size).map(shown).collect();
     let last = tags.last().filter(|_| rest.next().is_some());
     let next = last.map(|last| cursor::token(ctx, &scope, &last.tag_key));
     Ok(wire::ListResourceTagsResponse {
@@ -82,4 +74,27 @@ pub async fn list_resource_tags(
         tags: Some(tags),
         next_marker: next,
     })
+}
+
+/// The tags that a new key is asked to have.
+pub(super) fn of_new(asked: Option<Vec<wire::Tag>>) -> Result<Tags> {
+    let mut tags = Tags::new();
+    tags::add(&mut tags, pairs(asked.unwrap_or_default()))?;
+    Ok(tags)
+}
+
+/// The tags as the model has them.
+pub(super) fn list(tags: &Tags) -> Vec<wire::Tag> {
+    tags.iter().map(shown).collect()
+}
+
+fn pairs(tags: Vec<wire::Tag>) -> impl Iterator<Item = (String, String)> {
+    tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value))
+}
+
+fn shown((key, value): (&String, &String)) -> wire::Tag {
+    wire::Tag {
+        tag_key: key.clone(),
+        tag_value: value.clone(),
+    }
 }

@@ -8,7 +8,7 @@
 
 mod acm_renewal;
 mod key_stores;
-mod kms_material;
+mod kms_keys;
 mod pca;
 #[cfg(test)]
 mod tests;
@@ -56,8 +56,9 @@ fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
         key_stores::KEY_STORES,
-        kms_material::ROTATE,
-        kms_material::EXPIRE,
+        kms_keys::ROTATE,
+        kms_keys::EXPIRE,
+        kms_keys::DELETE,
         pca::ISSUE,
         pca::PURGE,
         tokens::TOKENS,

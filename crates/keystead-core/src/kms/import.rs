@@ -247,6 +247,15 @@ impl Key {
                 .all(|material| material.is_pending() || material.is_here())
     }
 
+    /// The imported key materials that are here and the key's for good: DescribeKey tells when the first of them expires.
+    pub fn imported(&self) -> impl Iterator<Item = &Material> {
+        let permanent = |one: &&Material| one.import.is_some() && !one.is_pending();
+        self.materials
+            .iter()
+            .filter(permanent)
+            .filter(|one| one.is_here())
+    }
+
     /// Whether this key material is here.
     pub fn holds(&self, id: &MaterialId) -> bool {
         self.materials

@@ -181,6 +181,15 @@ impl Key {
         }
     }
 
+    /// `KeyState` of a key in a custom key store while that is connected, or is not: what waits for its deletion goes on
+    /// waiting (developer guide, "Key states of AWS KMS keys", note 13).
+    pub fn state_while(&self, connected: bool) -> KeyState {
+        match self.state() {
+            KeyState::Enabled | KeyState::Disabled if !connected => KeyState::Unavailable,
+            state => state,
+        }
+    }
+
     /// Whether its state allows this.
     ///
     /// # Errors

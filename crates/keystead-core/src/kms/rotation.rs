@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::state::Command;
 use super::{
-    Fault, Key, KeySpec, Manager, Material, MaterialId, MaterialState, Origin, Rotation,
-    RotationType, Stage,
+    Fault, Key, KeySpec, Material, MaterialId, MaterialState, Origin, Rotation, RotationType, Stage,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -97,7 +96,8 @@ impl Key {
     /// [`ErrorKind::Conflict`] right before an automatic rotation; as [`Key::check`].
     pub fn check_on_demand(&self, replicas: &[&Self], now: Timestamp) -> Result<Turn> {
         self.check_rotates()?;
-        self.check_owner()?;
+        self.check_customers()?;
+        self.check_primary()?;
         self.check(Command::Rotate)?;
         if self.rotations_on_demand() >= MOST_ON_DEMAND {
             return Err(Error::new(
@@ -193,7 +193,8 @@ impl Key {
         if self.origin != Origin::AwsKms {
             return Err(self.invalid_origin());
         }
-        self.check_owner()?;
+        self.check_customers()?;
+        self.check_primary()?;
         self.check(Command::Rotate)
     }
 
@@ -206,16 +207,6 @@ impl Key {
             self.arn(),
             self.spec.name()
         )))
-    }
-
-    fn check_owner(&self) -> Result<()> {
-        if self.manager == Manager::Aws {
-            return Err(Fault::UnsupportedOperation.error(format!(
-                "{} is an AWS managed key: it is rotated every year, which cannot be changed.",
-                self.arn()
-            )));
-        }
-        self.check_primary()
     }
 
     /// The refusal for a key whose origin does not go with the operation, in AWS's words.

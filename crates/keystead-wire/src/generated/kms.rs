@@ -599,7 +599,7 @@ pub(crate) mod operation {
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("kms:CreateAlias"),
-            resource: "key",
+            resource: "alias",
             keys: &[],
         },
         http: None,
@@ -663,6 +663,7 @@ pub(crate) mod operation {
             action: Some("kms:CreateGrant"),
             resource: "key",
             keys: &[
+                ("kms:GrantConstraintSourceArn", &["Constraints.SourceArn"]),
                 ("kms:GrantOperations", &["Operations"]),
                 ("kms:GranteePrincipal", &["GranteePrincipal"]),
                 ("kms:GranteeServicePrincipal", &["GranteeServicePrincipal"]),
@@ -1603,7 +1604,7 @@ pub(crate) mod operation {
         result_wrapper: None,
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
-            action: Some("kms:ReEncryptTo"),
+            action: Some("kms:ReEncryptFrom"),
             resource: "key",
             keys: &[],
         },

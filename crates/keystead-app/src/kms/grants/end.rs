@@ -113,7 +113,7 @@ async fn named(ctx: &Ctx, input: &wire::RetireGrantRequest) -> Result<Place> {
             })
         }
         (None, Some(key), Some(id)) => {
-            let named = find::resolve(ctx, key, Names::Key, Ask::OWN.act).await?;
+            let named = find::resolve(ctx, key, Names::Key).await?;
             Ok(Place {
                 account: named.account,
                 key: named.id,

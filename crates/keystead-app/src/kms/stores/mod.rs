@@ -18,7 +18,7 @@ use keystead_wire::kms as wire;
 
 pub(crate) use connect::{QUEUE, settle};
 pub use create::create_custom_key_store;
-pub(super) use keys::{Placed, check_connected, connection, enter, leave, place, unwrap, wrap};
+pub(super) use keys::{check_connected, connection, enter, leave, place, unwrap, wrap};
 pub(crate) use record::KnownStores;
 pub use update::update_custom_key_store;
 

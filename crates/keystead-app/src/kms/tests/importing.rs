@@ -349,14 +349,13 @@ async fn an_imported_key_is_rotated_on_demand_and_needs_all_it_ever_had() {
         assert_eq!(kind(refused), ErrorKind::InvalidState, "nothing waits");
         texts.push(world.encrypt(HOME, &key).await.unwrap());
     }
-    for lost in 0..3 {
-        let deleted = world.delete_material(HOME, &key, Some(ids[lost].clone()));
-        assert_eq!(deleted.await.unwrap(), Some(ids[lost].clone()));
+    for (byte, lost) in (1..).zip(&ids) {
+        let deleted = world.delete_material(HOME, &key, Some(lost.clone()));
+        assert_eq!(deleted.await.unwrap().as_ref(), Some(lost));
         for text in &texts {
             let refused = world.decrypts(HOME, &key, text).await;
             assert_eq!(kind(refused), ErrorKind::InvalidState);
         }
-        let byte = u8::try_from(lost + 1).unwrap();
         let wrong = world.import(HOME, &key, &secret(9), |_| ()).await;
         assert_eq!(kind(wrong), INCORRECT);
         world

@@ -1,6 +1,6 @@
 use super::super::testing::*;
 use super::*;
-use crate::kms::Offer;
+use crate::kms::{Manager, Offer};
 
 fn states(key: &Key) -> Vec<(u8, MaterialState)> {
     let state = |material: &Material| (material.id.0[0], material.state);
