@@ -5,7 +5,7 @@
 
 use keystead_core::Result;
 use keystead_core::kms::Key;
-use keystead_store::{Batch, Expect, Store, Stored, Version};
+use keystead_store::{Batch, Expect, Store, Stored};
 
 use super::find::{self, Found};
 use super::record::{KEYS, KeyRecord, key_of};
@@ -24,8 +24,9 @@ pub(super) struct Family {
 pub(super) struct Member {
     /// Its record key.
     pub(super) at: String,
-    version: Version,
-    was: Key,
+    before: Expect,
+    /// As it is stored; `None` for a new one.
+    was: Option<Key>,
     /// Its record, to be changed.
     pub(super) record: KeyRecord,
 }
@@ -44,7 +45,7 @@ impl Family {
         };
         let own = Member::from(own);
         let mut others = Vec::new();
-        for at in brothers(&own.was) {
+        for at in brothers(&own.record.key) {
             let other = store.get::<KeyRecord>(KEYS, &at).await?;
             others.extend(other.map(Member::from));
         }
@@ -64,32 +65,51 @@ impl Family {
             .collect()
     }
 
-    /// Says of the primary's key material that waits for a rotation whether all replicas have it.
+    /// Says of the primary's key material that waits for a rotation whether all replicas that it has have it.
     pub(super) fn settle_pending(&mut self) {
         let replicas: Vec<_> = self.replicas().into_iter().cloned().collect();
-        let replicas: Vec<_> = replicas.iter().collect();
         for member in self.members() {
             let key = &mut member.record.key;
             if !key.is_replica() {
-                key.settle_pending(&replicas);
+                let its = replicas
+                    .iter()
+                    .filter(|other| key.has_replica(&other.region));
+                let its: Vec<_> = its.collect();
+                key.settle_pending(&its);
             }
         }
     }
 
+    /// A new one.
+    pub(super) fn add(&mut self, record: KeyRecord) {
+        let key = &record.key;
+        self.others.push(Member {
+            at: key_of(&key.account, &key.region, &key.id),
+            before: Expect::Absent,
+            was: None,
+            record,
+        });
+    }
+
     /// Stores whoever has changed, with what is due of it; the others have to be as they were read.
     pub(super) async fn commit(&self, store: &Store) -> Result<()> {
+        store.commit(self.batch()).await?;
+        Ok(())
+    }
+
+    /// What [`Family::commit`] stores.
+    pub(super) fn batch(&self) -> Batch {
         let mut batch = Batch::new();
         for member in std::iter::once(&self.own).chain(&self.others) {
-            let (at, expect) = (member.at.as_str(), Expect::Version(member.version));
-            if member.record.key == member.was {
-                batch.expect(KEYS, at, expect);
+            let at = member.at.as_str();
+            if member.was.as_ref() == Some(&member.record.key) {
+                batch.expect(KEYS, at, member.before);
             } else {
-                batch.put(KEYS, at, &member.record, expect);
+                batch.put(KEYS, at, &member.record, member.before);
                 upkeep::queue(&mut batch, at, &member.record.key);
             }
         }
-        store.commit(batch).await?;
-        Ok(())
+        batch
     }
 }
 
@@ -109,8 +129,8 @@ impl From<Stored<KeyRecord>> for Member {
     fn from(stored: Stored<KeyRecord>) -> Self {
         Self {
             at: stored.key,
-            version: stored.version,
-            was: stored.value.key.clone(),
+            before: Expect::Version(stored.version),
+            was: Some(stored.value.key.clone()),
             record: stored.value,
         }
     }

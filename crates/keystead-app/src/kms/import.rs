@@ -29,7 +29,7 @@ pub async fn get_parameters_for_import(
 ) -> Result<wire::GetParametersForImportResponse> {
     let found = find::key(ctx, &input.key_id, Names::Key, Ask::OWN).await?;
     let key = &found.record.key;
-    key.check_import(Command::Import)?;
+    key.check_import(Command::PrepareImport)?;
     let unsupported = |name: &str| {
         Fault::UnsupportedOperation.error(format!(
             "{name} is not supported for wrapping key material."

@@ -31,7 +31,7 @@ pub async fn create_key(
         description: input.description.unwrap_or_default(),
         ..blank(ctx, kind)?
     };
-    allow(ctx, &key)?;
+    allow(ctx, Act::Own, &key)?;
     if let Some(policy) = input.policy {
         let bypass = input.bypass_policy_lockout_safety_check;
         policies::check(ctx, &policy, bypass, &key).await?;
@@ -40,15 +40,23 @@ pub async fn create_key(
     let record = match &input.custom_key_store_id {
         Some(store) => {
             let external = input.xks_key_id.as_deref();
-            let placed = elsewhere::place(ctx, store, &key, external).await?;
+            let owner = owner(&key).into_bytes();
+            let placed = elsewhere::place(ctx, store, &key, external, &owner).await?;
             key.store = Some(placed.store);
             with_material(key, placed.material)
         }
         None => furnished(&ctx.app, key).await?,
     };
-    let mut batch = Batch::new();
-    put(&mut batch, &record);
-    ctx.app.store.commit(batch).await?;
+    match &record.key.store {
+        Some(store) => {
+            elsewhere::enter(ctx, &record.key, store, |batch| put(batch, &record)).await?;
+        }
+        None => {
+            let mut batch = Batch::new();
+            put(&mut batch, &record);
+            ctx.app.store.commit(batch).await?;
+        }
+    }
     Ok(wire::CreateKeyResponse {
         key_metadata: Some(shown::metadata(&record.key)),
     })
@@ -128,30 +136,24 @@ fn wanted(input: &wire::CreateKeyRequest) -> Wanted<'_> {
     }
 }
 
-/// Whether the caller may make this key, and give it its tags: "To use the Tags parameter, you must also have
-/// kms:TagResource" (CreateKey), on the key that is being made.
-fn allow(ctx: &Ctx, key: &Key) -> Result<()> {
+/// Whether the caller may make this key, as `act` says, and give it its tags: "To use the Tags parameter, you must also
+/// have kms:TagResource" (CreateKey), on the key that is being made.
+pub(super) fn allow(ctx: &Ctx, act: Act<'_>, key: &Key) -> Result<()> {
     let new = NewKey {
         ctx,
         spec: key.spec,
         usage: key.usage,
         origin: key.origin,
-        multi_region: key.multi_region.is_some().then_some(true),
+        multi_region: key.multi_region.is_some().then(|| key.is_primary()),
     };
-    let account = ctx.account().as_str();
-    ctx.allow(&Resource {
+    let arn = key.arn();
+    let on = |arn| Resource {
         describe: Some(&new),
-        ..Resource::new("*", account)
-    })?;
+        ..Resource::new(arn, ctx.account().as_str())
+    };
+    ctx.allow_as(act, &on("*"))?;
     if !key.tags.is_empty() {
-        let act = Act::Also("kms:TagResource");
-        ctx.allow_as(
-            act,
-            &Resource {
-                describe: Some(&new),
-                ..Resource::new(&key.arn(), account)
-            },
-        )?;
+        ctx.allow_as(Act::Also("kms:TagResource"), &on(&arn))?;
     }
     Ok(())
 }

@@ -83,6 +83,11 @@ pub(super) fn of_new(asked: Option<Vec<wire::Tag>>) -> Result<Tags> {
     Ok(tags)
 }
 
+/// The tags as the model has them.
+pub(super) fn list(tags: &Tags) -> Vec<wire::Tag> {
+    tags.iter().map(shown).collect()
+}
+
 fn pairs(tags: Vec<wire::Tag>) -> impl Iterator<Item = (String, String)> {
     tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value))
 }

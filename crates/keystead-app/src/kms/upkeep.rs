@@ -1,4 +1,5 @@
-//! What keys need by themselves: key material that rotates when its time has come, and imported key material that ends.
+//! What keys need by themselves: key material that rotates when its time has come, and imported key material and keys that
+//! end.
 //!
 //! A key is in each queue under its record key, at most once, and whoever changes when something is due of it calls
 //! [`queue`] in the same commit.
@@ -10,6 +11,7 @@ use keystead_core::Result;
 use keystead_core::kms::{Key, Origin, RotationType, Turn};
 use keystead_store::{Batch, Lease};
 
+use super::deletion::DELETE;
 use super::family::Family;
 use super::{import, rotation};
 use crate::App;
@@ -21,6 +23,10 @@ pub(crate) const EXPIRE: &str = "kms.expire";
 
 /// Queues what is due of a key, or takes it out where nothing is any more.
 pub(super) fn queue(batch: &mut Batch, at: &str, key: &Key) {
+    match key.deletion_due() {
+        Some(due) => batch.enqueue(DELETE, at, due, &()),
+        None => batch.cancel(DELETE, at),
+    };
     let (queue, due) = match key.origin {
         Origin::AwsKms => (ROTATE, key.rotation_due()),
         Origin::External => (EXPIRE, key.next_expiry()),
@@ -72,7 +78,7 @@ pub(crate) async fn expire(app: &Arc<App>, lease: &Lease) -> Result<()> {
 }
 
 /// Nothing is due yet, or any more. Who changes the key meanwhile has queued what follows, and ends this lease.
-async fn again(app: &App, lease: &Lease, due: Option<Timestamp>) -> Result<()> {
+pub(super) async fn again(app: &App, lease: &Lease, due: Option<Timestamp>) -> Result<()> {
     let mut batch = Batch::new();
     match due {
         Some(due) => batch.reschedule(lease, due, &()),

@@ -7,7 +7,8 @@
 //! when the queue changes, or on a [`Nudge`].
 
 mod acm_renewal;
-mod kms_material;
+mod key_stores;
+mod kms_keys;
 mod pca;
 #[cfg(test)]
 mod tests;
@@ -54,8 +55,10 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
-        kms_material::ROTATE,
-        kms_material::EXPIRE,
+        key_stores::KEY_STORES,
+        kms_keys::ROTATE,
+        kms_keys::EXPIRE,
+        kms_keys::DELETE,
         pca::ISSUE,
         pca::PURGE,
         tokens::TOKENS,

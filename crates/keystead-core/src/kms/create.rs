@@ -99,6 +99,12 @@ impl Wanted<'_> {
                 Some(_) => format!("XksKeyId is not valid with Origin {origin}."),
             }));
         }
+        if kind.origin == Origin::External && !kind.spec.is_importable() {
+            return Err(Fault::UnsupportedOperation.error(format!(
+                "KeySpec {} is not supported with Origin {origin}: key material of ML-DSA and ML-KEM is not imported.",
+                kind.spec.name()
+            )));
+        }
         if !in_store {
             return Ok(());
         }
@@ -111,6 +117,21 @@ impl Wanted<'_> {
                 .error("A custom key store cannot hold multi-Region keys."));
         }
         Ok(())
+    }
+}
+
+impl KeySpec {
+    /// Whether key material of this spec can be imported ("Importing key material": not for ML-DSA; ML-KEM is not named).
+    fn is_importable(self) -> bool {
+        !matches!(
+            self,
+            Self::MlDsa44
+                | Self::MlDsa65
+                | Self::MlDsa87
+                | Self::MlKem512
+                | Self::MlKem768
+                | Self::MlKem1024
+        )
     }
 }
 
@@ -158,6 +179,42 @@ mod tests {
                 multi_region: false,
             }
         );
+    }
+
+    #[test]
+    fn every_origin_has_its_specs_and_regions() {
+        for spec in KeySpec::ALL {
+            for origin in Origin::ALL {
+                for multi_region in [false, true] {
+                    let in_store = matches!(origin, Origin::AwsCloudHsm | Origin::ExternalKeyStore);
+                    let wanted = Wanted {
+                        spec: Some(spec.name()),
+                        usage: Some(spec.usages()[0].name()),
+                        origin: Some(origin.name()),
+                        multi_region,
+                        store: in_store.then_some("cks-1234567890abcdef0"),
+                        xks_key: (*origin == Origin::ExternalKeyStore).then_some("key"),
+                        ..Wanted::default()
+                    };
+                    let fits = match origin {
+                        Origin::AwsKms => true,
+                        Origin::External => !spec.name().starts_with("ML_"),
+                        _ => *spec == KeySpec::SymmetricDefault && !multi_region,
+                    };
+                    match wanted.kind() {
+                        Ok(kind) => {
+                            assert!(fits, "{wanted:?}");
+                            assert_eq!((kind.spec, kind.origin), (*spec, *origin));
+                            assert_eq!(kind.multi_region, multi_region);
+                        }
+                        Err(error) => {
+                            assert!(!fits, "{wanted:?}");
+                            assert_eq!(error.kind, ErrorKind::Kms(Fault::UnsupportedOperation));
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

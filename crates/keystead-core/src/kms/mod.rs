@@ -13,6 +13,7 @@ mod grant_tests;
 mod import;
 mod key;
 mod life;
+mod regions;
 mod rotation;
 mod spec;
 mod state;
@@ -30,6 +31,7 @@ pub use key::{
     Import, InStore, Key, Manager, Material, MaterialId, MaterialState, MultiRegion, Rotation,
     RotationType, Stage,
 };
+pub use regions::Own;
 pub use rotation::{Turn, USUAL_PERIOD_DAYS};
 pub use spec::{
     ECDH, EncryptionAlgorithm, GrantOperation, KeySpec, KeyUsage, ML_KEM, MacAlgorithm,

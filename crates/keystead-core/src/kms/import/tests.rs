@@ -62,7 +62,11 @@ fn only_a_key_of_origin_external_takes_key_material_and_only_in_some_states() {
                 stage,
                 ..empty(KeySpec::SymmetricDefault, *origin)
             };
-            for command in [Command::Import, Command::DeleteMaterial] {
+            for command in [
+                Command::PrepareImport,
+                Command::Import,
+                Command::DeleteMaterial,
+            ] {
                 let result = key.check_import(command);
                 if *origin != Origin::External {
                     assert_eq!(kind(result), UNSUPPORTED);
@@ -70,8 +74,9 @@ fn only_a_key_of_origin_external_takes_key_material_and_only_in_some_states() {
                 }
                 let allowed = match stage {
                     Stage::Enabled | Stage::Disabled | Stage::PendingImport => true,
-                    Stage::PendingDeletion { .. } => command == Command::DeleteMaterial,
-                    Stage::PendingReplicaDeletion { .. } => false,
+                    Stage::PendingDeletion { .. } | Stage::PendingReplicaDeletion { .. } => {
+                        command == Command::DeleteMaterial
+                    }
                 };
                 match allowed {
                     true => result.unwrap(),

@@ -1,4 +1,4 @@
-//! What KMS keys do by themselves: rotate, and lose imported key material whose time is over.
+//! What KMS keys do by themselves: rotate, lose imported key material whose time is over, and end.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use keystead_store::Lease;
 
 use super::{Outcome, Task};
 use crate::App;
-use crate::kms::upkeep;
+use crate::kms::{deletion, upkeep};
 
 pub(super) const ROTATE: Task = Task {
     queue: upkeep::ROTATE,
@@ -20,6 +20,12 @@ pub(super) const ROTATE: Task = Task {
 pub(super) const EXPIRE: Task = Task {
     queue: upkeep::EXPIRE,
     step: expire,
+    quiet: false,
+};
+
+pub(super) const DELETE: Task = Task {
+    queue: deletion::DELETE,
+    step: delete,
     quiet: false,
 };
 
@@ -34,6 +40,14 @@ fn rotate<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outco
 fn expire<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async {
         upkeep::expire(app, lease).await?;
+        Ok(Outcome::Settled)
+    }
+    .boxed()
+}
+
+fn delete<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async {
+        deletion::end(app, lease).await?;
         Ok(Outcome::Settled)
     }
     .boxed()
