@@ -35,7 +35,7 @@ def our_models():
     """A folder in botocore's layout with the models that are ours: any AWS SDK can speak to these services."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="keystead-models-"))
     atexit.register(shutil.rmtree, folder)
-    for name in ("keystead", "rolesanywhere-sessions"):
+    for name in ("keystead", "rolesanywhere-sessions", "kms-xks-proxy"):
         model = pathlib.Path(__file__).parents[2] / "models" / f"{name}.json"
         version = json.loads(model.read_text())["metadata"]["apiVersion"]
         (folder / name / version).mkdir(parents=True)

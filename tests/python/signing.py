@@ -22,6 +22,7 @@ PROTOCOLS = {
     "kms": ["json"],
     "rolesanywhere": ["rest-json"],
     "rolesanywhere-sessions": ["rest-json"],
+    "kms-xks-proxy": ["rest-json"],
     "keystead": ["json"],
 }
 

@@ -18,7 +18,7 @@ use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::kms;
 use crate::lasts::{self, Lasts};
 use crate::nodes::Deliveries;
-use crate::outbound::Fetch;
+use crate::outbound::{Exchange, Fetch};
 use crate::pca::Issuers;
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
@@ -52,6 +52,8 @@ pub struct App {
     pub(crate) last_usages: Lasts<kms::LastUsage>,
     pub(crate) sessions: Sessions,
     pub(crate) provider_keys: ProviderKeys,
+    pub(crate) kms_stores: kms::KnownStores,
+    pub(crate) exchange: Exchange,
     pub(crate) xks_proxies: KnownProxies,
     pub(crate) xks_health: HealthKey,
 }
@@ -74,6 +76,8 @@ pub struct AppOptions {
     pub env: Arc<dyn Env>,
     /// How documents of other servers are got.
     pub fetch: Fetch,
+    /// How other servers are called.
+    pub exchange: Exchange,
 }
 
 /// Why the parts could not be opened.
@@ -136,6 +140,8 @@ impl App {
             cursors: CursorKey(*cursors),
             policies: Known::new(&store),
             kms_keys: kms::Known::new(&store),
+            kms_stores: kms::KnownStores::new(&store),
+            exchange: options.exchange,
             xks_proxies: KnownProxies::new(&store),
             xks_health: HealthKey::default(),
             store,

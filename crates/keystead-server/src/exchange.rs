@@ -122,7 +122,9 @@ impl Courier {
     async fn connect(self: &Arc<Self>, endpoint: &str) -> Result<Sender, ExchangeError> {
         let (secure, authority) = parsed(endpoint)?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let port = authority
+            .port_u16()
+            .unwrap_or(if secure { 443 } else { 80 });
         let found = tokio::net::lookup_host((host.as_str(), port)).await;
         // What a name stands for is known only now.
         let addresses: Vec<SocketAddr> = found
@@ -190,9 +192,7 @@ fn signed(post: &SignedPost) -> Result<Request<Full<Bytes>>, ExchangeError> {
     let request = Request::post(post.path.as_str())
         .header(header::HOST, authority.as_str())
         .body(());
-    let (mut parts, ()) = request
-        .map_err(|error| unreachable(&error))?
-        .into_parts();
+    let (mut parts, ()) = request.map_err(|error| unreachable(&error))?.into_parts();
     let credentials = Credentials {
         access_key_id: post.access_key_id.clone(),
         secret_access_key: post.secret_access_key.clone(),

@@ -119,14 +119,18 @@ fn below_version(http: &HttpDef) -> impl Iterator<Item = &'static Segment> {
     http.path.iter().skip_while(base)
 }
 
-/// What a proxy names its refusal; `None` for what is none of the specification's form.
-pub fn error_name(body: &[u8]) -> Option<String> {
+/// What a proxy names its refusal, and what it says of it, cut; `None` for what is none of the specification's form.
+pub fn refusal(body: &[u8]) -> Option<(String, String)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Document<'a> {
         #[serde(borrow)]
         error_name: Cow<'a, str>,
+        #[serde(borrow, default)]
+        error_message: Option<Cow<'a, str>>,
     }
     let document: Document<'_> = serde_json::from_slice(body).ok()?;
-    Some(document.error_name.into_owned())
+    let message = document.error_message.unwrap_or_default();
+    let message = message.chars().take(MESSAGE_CHARS).collect();
+    Some((document.error_name.into_owned(), message))
 }

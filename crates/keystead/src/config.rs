@@ -5,8 +5,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keystead_core::{AccountId, Region};
+use keystead_server::limits::EXCHANGE_DEADLINE;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use crate::Failure;
@@ -32,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) names: Vec<String>,
     /// Whether an answer waits until its audit event is on disk.
     pub(crate) audit_sync: bool,
+    /// Authorities of external key stores' proxies, trusted beside the machine's own.
+    pub(crate) xks_authorities: Vec<CertificateDer<'static>>,
+    /// How long KMS waits for such a proxy.
+    pub(crate) xks_deadline: Duration,
 }
 
 /// PEM files of the operator's own.
@@ -42,6 +50,14 @@ pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     /// Its private key.
     pub(crate) key: PathBuf,
+}
+
+/// What KMS is to make of external key stores' proxies.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct XksFile {
+    authorities: Option<PathBuf>,
+    deadline_ms: Option<u64>,
 }
 
 /// What the command line said; the file fills what is missing.
@@ -68,6 +84,8 @@ struct FileConfig {
     names: Vec<String>,
     #[serde(default)]
     audit_sync: bool,
+    #[serde(default)]
+    xks: XksFile,
 }
 
 impl Config {
@@ -105,7 +123,33 @@ impl Config {
             tls: parsed.tls,
             names: parsed.names,
             audit_sync: parsed.audit_sync,
+            xks_authorities: match &parsed.xks.authorities {
+                Some(path) => authorities(path)?,
+                None => Vec::new(),
+            },
+            xks_deadline: match parsed.xks.deadline_ms {
+                None => EXCHANGE_DEADLINE,
+                Some(given) => Duration::from_millis(given),
+            },
         })
+    }
+}
+
+/// The certificates of a PEM file, at least one.
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let refused = |cause: &dyn std::fmt::Display| {
+        Failure(format!(
+            "cannot read authorities from {}: {cause}",
+            path.display()
+        ))
+    };
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| refused(&error))?;
+    let found: Vec<_> = found
+        .collect::<Result<_, _>>()
+        .map_err(|error| refused(&error))?;
+    match found.is_empty() {
+        true => Err(refused(&"it has no certificate")),
+        false => Ok(found),
     }
 }
 

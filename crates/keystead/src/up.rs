@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use keystead_app::{App, AppOptions, RootCredential, SystemEnv, tasks};
 use keystead_server::{
-    Delivery, Endpoint, Front, Lifecycle, Limits, Listeners, Metrics, Secrets, UnixAccess, panics,
+    Delivery, Endpoint, ExchangeOptions, Front, Lifecycle, Limits, Listeners, Metrics, Secrets,
+    UnixAccess, panics,
 };
 use keystead_xds::Sds;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +46,9 @@ Configuration file (all of it optional):
   [tls]                              # default: a certificate that Keystead issues itself
   certificate = \"/etc/keystead/tls.pem\"
   key = \"/etc/keystead/tls.key\"
+  [xks]                              # proxies of external key stores that KMS uses
+  authorities = \"/etc/keystead/xks-ca.pem\"  # trusted beside the machine's own
+  deadline_ms = 250                  # how long KMS waits for a proxy
 
 KEYSTEAD_ROOT_ACCESS_KEY_ID and KEYSTEAD_ROOT_SECRET_ACCESS_KEY set the root access key at the first
 start; without them it is random.")]
@@ -102,6 +106,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         accept_rollback,
         env: Arc::new(env),
         fetch: keystead_server::fetch(),
+        exchange: keystead_server::exchange(ExchangeOptions {
+            authorities: config.xks_authorities.clone(),
+            deadline: config.xks_deadline,
+        }),
     };
     // At least two: a disk that hangs may hold one (keystead_store::journal).
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));

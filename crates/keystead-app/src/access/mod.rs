@@ -217,6 +217,11 @@ impl Access {
         self.0.operation?.access.action
     }
 
+    /// The operation that was called.
+    pub(crate) fn operation(&self) -> Option<&'static OperationDef> {
+        self.0.operation
+    }
+
     /// Whether anything was decided, or nothing had to be.
     pub(crate) fn was_decided(&self) -> bool {
         self.0.decided.load(Ordering::Relaxed)

@@ -79,6 +79,7 @@ fn own(fault: Fault) -> (&'static str, u16) {
         Fault::XksProxyUriEndpointInUse => "XksProxyUriEndpointInUseException",
         Fault::XksProxyUriInUse => "XksProxyUriInUseException",
         Fault::XksProxyUriUnreachable => "XksProxyUriUnreachableException",
+        Fault::XksProxyVpcEndpointServiceNotFound => "XksProxyVpcEndpointServiceNotFoundException",
     };
     (code, 400)
 }

@@ -66,7 +66,9 @@ pub(super) async fn decrypt(
     };
     let algorithm = EncryptionAlgorithm::SymmetricDefault;
     let opened = ctx.app.keys.decrypt(held, algorithm, &bound, &payload);
-    opened.await.map_err(refused)
+    let opened = opened.await.map_err(refused)?;
+    elsewhere::check_inner(key, opened.is_some())?;
+    Ok(opened)
 }
 
 /// The current material of a key that signs, agrees and so on.

@@ -13,7 +13,7 @@ use keystead_store::{Expect, Lease};
 use super::family::Family;
 use super::last_usage::LAST_USAGES;
 use super::record::{Held, KEYS};
-use super::{aliases, grants, upkeep};
+use super::{aliases, grants, stores, upkeep};
 use crate::App;
 
 /// Keys whose end is due, by their record keys.
@@ -50,6 +50,7 @@ async fn remove(app: &App, mut family: Family, now: Timestamp) -> Result<()> {
     batch.cancel(upkeep::ROTATE, at);
     batch.cancel(upkeep::EXPIRE, at);
     aliases::forget(&mut batch, &own.record.key);
+    stores::leave(app, &own.record.key, &mut batch).await?;
     app.last_usages.forget(at);
     app.store.commit(batch).await?;
     tracing::info!(

@@ -1,82 +1,46 @@
-//! What a custom key store adds to the use of a key that is in one.
+//! What a custom key store adds to a key that is in one.
 
-use keystead_core::kms::{Fault, InStore, Key, KeyState};
-use keystead_core::{Error, Result};
-use keystead_crypto::NewMaterial;
+use keystead_core::kms::{Connection, Fault, Key, KeyState};
+use keystead_core::{Error, ErrorKind, Result};
 use keystead_wire::kms as wire;
 use zeroize::Zeroizing;
 
+use super::stores;
 use crate::Ctx;
 
-/// A key's place in a key store, with the material that is its there.
-pub(super) struct Placed {
-    pub(super) store: InStore,
-    pub(super) material: NewMaterial,
-}
+pub(super) use super::stores::{check_connected, enter, place, unwrap, wrap};
 
-/// Makes the material of a new key in a key store, or finds it there.
-pub(super) async fn place(
-    _ctx: &Ctx,
-    store: &str,
-    _key: &Key,
-    _xks_key: Option<&str>,
-) -> Result<Placed> {
-    Err(Fault::StoreNotFound.error(format!("There is no custom key store {store}.")))
+/// The key's state, over which lies whether the key store that it is in is connected.
+pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
+    let connection = stores::connection(ctx, key).await?;
+    Ok(key.state_while(connection.is_none_or(|state| state == Connection::Connected)))
 }
 
 /// Shows a key whose key store is not connected as unavailable.
 pub(super) async fn show(ctx: &Ctx, key: &Key, metadata: &mut wire::KeyMetadata) -> Result<()> {
-    let _ = (ctx, key, metadata);
+    let state = state(ctx, key).await?;
+    metadata.key_state = wire::KeyState::parse(state.name());
+    metadata.enabled = Some(state == KeyState::Enabled);
     Ok(())
 }
 
-/// The key's state, over which lies whether the key store that it is in is connected.
-pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
-    Ok(key.state_while(check_connected(ctx, key).await.is_ok()))
-}
-
-/// Whether the key store that the key is in, if it is in one, is connected.
-pub(super) async fn check_connected(_ctx: &Ctx, key: &Key) -> Result<()> {
-    match &key.store {
-        None => Ok(()),
-        Some(store) => Err(away(key, &store.store_id)),
+/// Refuses what an external key store's proxy opened, and is not what KMS had put into it ("Troubleshooting external key
+/// stores", Decryption errors).
+pub(super) fn check_inner(key: &Key, opened: bool) -> Result<()> {
+    let external = key
+        .store
+        .as_ref()
+        .is_some_and(|store| store.xks_key_id.is_some());
+    if opened || !external {
+        return Ok(());
     }
-}
-
-/// The payload of a ciphertext with the layer of an external key store around it.
-pub(super) async fn wrap(
-    _ctx: &Ctx,
-    key: &Key,
-    _bound: &[u8],
-    payload: Vec<u8>,
-) -> Result<Vec<u8>> {
-    match &key.store {
-        None => Ok(payload),
-        Some(store) => Err(away(key, &store.store_id)),
-    }
-}
-
-/// The payload without the layer of an external key store; `None` when that is not authentic.
-pub(super) async fn unwrap(
-    _ctx: &Ctx,
-    key: &Key,
-    _bound: &[u8],
-    payload: &[u8],
-) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    match &key.store {
-        None => Ok(Some(Zeroizing::new(payload.to_vec()))),
-        Some(store) => Err(away(key, &store.store_id)),
-    }
+    Err(Error::new(
+        ErrorKind::InvalidState,
+        "The ciphertext that the external key store proxy submitted for decryption, or the encryption context, is corrupted, missing, or otherwise invalid.",
+    ))
 }
 
 /// Random bytes of a key store's token.
 pub(super) async fn random(_ctx: &Ctx, store: &str, _length: usize) -> Result<Zeroizing<Vec<u8>>> {
     Err(Fault::StoreNotFound.error(format!("There is no custom key store {store}.")))
-}
-
-fn away(key: &Key, store: &str) -> Error {
-    Fault::KeyUnavailable.error(format!(
-        "{} is unavailable: its custom key store {store} is not connected.",
-        key.arn()
-    ))
 }

@@ -40,15 +40,23 @@ pub async fn create_key(
     let record = match &input.custom_key_store_id {
         Some(store) => {
             let external = input.xks_key_id.as_deref();
-            let placed = elsewhere::place(ctx, store, &key, external).await?;
+            let owner = owner(&key).into_bytes();
+            let placed = elsewhere::place(ctx, store, &key, external, &owner).await?;
             key.store = Some(placed.store);
             with_material(key, placed.material)
         }
         None => furnished(&ctx.app, key).await?,
     };
-    let mut batch = Batch::new();
-    put(&mut batch, &record);
-    ctx.app.store.commit(batch).await?;
+    match &record.key.store {
+        Some(store) => {
+            elsewhere::enter(ctx, &record.key, store, |batch| put(batch, &record)).await?;
+        }
+        None => {
+            let mut batch = Batch::new();
+            put(&mut batch, &record);
+            ctx.app.store.commit(batch).await?;
+        }
+    }
     Ok(wire::CreateKeyResponse {
         key_metadata: Some(shown::metadata(&record.key)),
     })

@@ -64,6 +64,7 @@ pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::{Known, arn_of};
 pub(crate) use last_usage::{LAST_USAGES, LastUsage};
+pub(crate) use stores::{KnownStores, QUEUE as KEY_STORE_QUEUE, settle as settle_key_store};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,
 /// ListAliases), and what is over 100 is cut to it.
@@ -75,8 +76,4 @@ fn page_size(limit: Option<i32>) -> usize {
 fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
     let asked = limit.and_then(|limit| usize::try_from(limit).ok());
     asked.unwrap_or(usual).clamp(1, most)
-}
-
-fn unserved() -> keystead_core::Error {
-    keystead_core::kms::Fault::UnsupportedOperation.error("This operation is not served yet.")
 }

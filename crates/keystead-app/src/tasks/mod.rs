@@ -7,6 +7,7 @@
 //! when the queue changes, or on a [`Nudge`].
 
 mod acm_renewal;
+mod key_stores;
 mod kms_keys;
 mod pca;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
+        key_stores::KEY_STORES,
         kms_keys::ROTATE,
         kms_keys::EXPIRE,
         kms_keys::DELETE,

@@ -79,6 +79,8 @@ pub enum Fault {
     XksProxyUriInUse,
     /// The proxy cannot be reached.
     XksProxyUriUnreachable,
+    /// There is no such endpoint service of a VPC.
+    XksProxyVpcEndpointServiceNotFound,
 }
 
 impl Fault {

@@ -11,7 +11,7 @@ use super::{EncryptionContext, GrantOperation, Key, KeyUsage};
 use crate::{AccountId, Error, ErrorKind, Result};
 
 /// Grants on one key (developer guide, "Resource quotas").
-pub const MOST: u32 = 50_000;
+const MOST: u32 = 50_000;
 
 /// Pairs of one constraint, and characters of a value (API reference, CreateGrant, `Constraints`).
 const MOST_PAIRS: usize = 8;
@@ -114,6 +114,23 @@ impl Party {
             Self::Account(account) | Self::Identity { account, .. } => Some(account),
             Self::Service(_) => None,
         }
+    }
+}
+
+/// Whether there can be one more grant on the key.
+///
+/// # Errors
+/// [`ErrorKind::LimitExceeded`].
+pub fn check_room(key: &Key) -> Result<()> {
+    match key.grants < MOST {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!(
+                "{} has {MOST} grants, the most that a key can have: retire or revoke those that are not used.",
+                key.arn()
+            ),
+        )),
     }
 }
 
@@ -235,17 +252,6 @@ impl Terms {
         };
         let source = parent.source_arn.is_none() || parent.source_arn == self.source_arn;
         allowed && constrained && source
-    }
-
-    /// Whether both allow the same, in whatever order they say it.
-    pub fn same_as(&self, other: &Self) -> bool {
-        let all =
-            |one: &Self, two: &Self| one.operations.iter().all(|o| two.operations.contains(o));
-        let (one, two) = (&self.operations, &other.operations);
-        one.len() == two.len()
-            && all(self, other)
-            && self.context == other.context
-            && self.source_arn == other.source_arn
     }
 }
 

@@ -14631,8 +14631,10 @@ pub(crate) mod schema {
         },
     };
 
-    static XKS_PROXY_URI_ENDPOINT_TYPE_PATTERN: Pattern =
-        Pattern::new("^https://[a-zA-Z0-9.-]+$", "^(?:^https://[a-zA-Z0-9.-]+$)$");
+    static XKS_PROXY_URI_ENDPOINT_TYPE_PATTERN: Pattern = Pattern::new(
+        "^https://[a-zA-Z0-9.-]+$",
+        "^(?:https://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\\.[0-9]+\\.[0-9]+\\.[0-9]+)(:[0-9]{1,5})?)$",
+    );
 
     pub(crate) static XKS_PROXY_URI_ENDPOINT_TYPE: Schema = Schema {
         name: "XksProxyUriEndpointType",

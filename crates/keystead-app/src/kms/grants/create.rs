@@ -30,16 +30,14 @@ async fn attempt(
     input: &wire::CreateGrantRequest,
     terms: &Terms,
 ) -> Result<wire::CreateGrantResponse> {
-    let mut keys = Vec::new();
-    if let Some(constraint) = &terms.context {
-        keys.push(("kms:GrantConstraintType", constraint.name()));
-    } else if terms.source_arn.is_some() {
-        keys.push(("kms:GrantConstraintType", "SourceArn"));
-    }
+    let constraint = terms.context.as_ref();
+    let kind = constraint.map(|constraint| constraint.name());
+    let kind = kind.or(terms.source_arn.as_ref().map(|_| "SourceArn"));
+    let keys = kind.map(|kind| ("kms:GrantConstraintType", kind));
     let ask = Ask {
         operation: Some("CreateGrant"),
-        context: terms.context.as_ref().map(|constraint| constraint.pairs()),
-        keys: &keys,
+        context: constraint.map(|constraint| constraint.pairs()),
+        keys: keys.as_slice(),
         tokens: input.grant_tokens.as_deref().unwrap_or_default(),
         granting: Some(terms),
         ..Ask::OWN
@@ -48,37 +46,10 @@ async fn attempt(
     let key = &found.record.key;
     key.check(Command::Grant)?;
     terms.check(key)?;
-    let grantee = party(
-        ctx,
-        &input.grantee_principal,
-        &input.grantee_service_principal,
-    );
-    let retiring = party(
-        ctx,
-        &input.retiring_principal,
-        &input.retiring_service_principal,
-    );
-    let (retiring, Some(grantee)) = (retiring.await?, grantee.await?) else {
-        return Err(invalid(ONE_GRANTEE));
-    };
-    let mut grant = Grant {
-        id: record::fresh_id(&grantee.key(), terms)?,
-        name: input.name.clone(),
-        grantee,
-        retiring,
-        terms: terms.clone(),
-        issuing_account: ctx.account().clone(),
-        created_at: ctx.now,
-    };
+    let mut grant = granted(ctx, input, terms).await?;
     let before = record::made_before(&ctx.app.store, &found.at, &grant).await?;
-    if before.is_none() && key.grants >= grant::MOST {
-        return Err(Error::new(
-            ErrorKind::LimitExceeded,
-            format!(
-                "{} has {} grants, the most that a key can have: retire or revoke those that are not used.",
-                found.arn, key.grants
-            ),
-        ));
+    if before.is_none() {
+        grant::check_room(key)?;
     }
     unless_tried(input.dry_run)?;
     match before {
@@ -96,6 +67,32 @@ async fn attempt(
     Ok(wire::CreateGrantResponse {
         grant_token: Some(token::make(ctx, &found.at, &grant.id)?),
         grant_id: Some(grant.id),
+    })
+}
+
+/// The grant that is asked for, with a fresh id; refuses whom nobody knows.
+async fn granted(ctx: &Ctx, input: &wire::CreateGrantRequest, terms: &Terms) -> Result<Grant> {
+    let grantee = party(
+        ctx,
+        input.grantee_principal.as_deref(),
+        input.grantee_service_principal.as_deref(),
+    );
+    let retiring = party(
+        ctx,
+        input.retiring_principal.as_deref(),
+        input.retiring_service_principal.as_deref(),
+    );
+    let (Some(grantee), retiring) = (grantee.await?, retiring.await?) else {
+        return Err(invalid(ONE_GRANTEE));
+    };
+    Ok(Grant {
+        id: record::fresh_id(&grantee.key(), terms)?,
+        name: input.name.clone(),
+        grantee,
+        retiring,
+        terms: terms.clone(),
+        issuing_account: ctx.account().clone(),
+        created_at: ctx.now,
     })
 }
 
@@ -140,14 +137,10 @@ fn check_parties(input: &wire::CreateGrantRequest) -> Result<()> {
     Ok(())
 }
 
-async fn party(
-    ctx: &Ctx,
-    principal: &Option<String>,
-    service: &Option<String>,
-) -> Result<Option<Party>> {
+async fn party(ctx: &Ctx, principal: Option<&str>, service: Option<&str>) -> Result<Option<Party>> {
     match (principal, service) {
         (Some(text), _) => principals::named(&ctx.app, text).await.map(Some),
-        (None, Some(name)) => Ok(Some(Party::Service(name.clone()))),
+        (None, Some(name)) => Ok(Some(Party::Service(name.to_owned()))),
         (None, None) => Ok(None),
     }
 }

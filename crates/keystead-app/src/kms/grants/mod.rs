@@ -18,3 +18,6 @@ pub use list::{list_grants, list_retirable_grants};
 
 pub(super) use end::purge;
 pub(super) use permit::{Known, Permit, permitting};
+
+#[cfg(test)]
+mod tests;

@@ -353,6 +353,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
         accept_rollback: false,
         env: Arc::clone(clock) as Arc<dyn Env>,
         fetch: crate::outbound::nothing(),
+        exchange: crate::outbound::nobody(),
     };
     App::open(options).await.unwrap().0
 }
