@@ -57,6 +57,8 @@ pub(crate) enum Step {
         collection: &'static str,
         key: String,
         value: Plain,
+        /// See [`Versioned::SECRET`].
+        secret: bool,
         expect: Expect,
     },
     Delete {
@@ -132,6 +134,7 @@ impl Batch {
                 collection: collection.0,
                 key,
                 value,
+                secret: T::SECRET,
                 expect,
             });
         }

@@ -39,6 +39,9 @@ const USUAL_RECORD: usize = 2048;
 pub trait Versioned: Serialize + DeserializeOwned + Send + 'static {
     /// Kind and version, as `kind/number`; at most 255 bytes. Never reused.
     const MARKER: &'static str;
+    /// Whether nothing of it may be left anywhere after it was deleted or replaced: key material. It takes some kilobytes
+    /// more; see [`crate::Store::scrub`].
+    const SECRET: bool = false;
 
     /// Reads a record whose marker is another one, by [`Older::migrate`] from the predecessor.
     ///

@@ -271,6 +271,17 @@ impl Store {
         due.map(timestamp).transpose()
     }
 
+    /// Overwrites in the store's files what was deleted or replaced before, so that it can be found there no more. What
+    /// the disk itself keeps behind them is not in our hands.
+    ///
+    /// Answers `false` where somebody still reads an older state, a copy for instance: to be tried again later.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`], [`StoreError::Unavailable`].
+    pub async fn scrub(&self) -> Result<bool, StoreError> {
+        self.inner.engine.scrub().await
+    }
+
     /// Writes a consistent copy of the store into a new file (mode 0600) while everything goes on.
     /// It is sealed like the store and opens only with its root key.
     ///

@@ -1,14 +1,14 @@
 //! The end of a key: its record with its key material and everything that belonged to it.
 //!
 //! The record goes first, in one commit with what its brothers and aliases say of it; from then on the key is gone. Its
-//! grants may be too many for a commit and follow, by the same item of the queue. Last, the store's files are cleared of
-//! what was deleted in them.
+//! grants may be too many for a commit and follow, by the same item of the queue. By another one the store's files are
+//! cleared of what was removed, as they are whenever key material goes.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keystead_core::{Error, ErrorKind, Region, Result};
-use keystead_store::{Expect, Lease};
+use keystead_store::{Batch, Expect, Lease};
 
 use super::family::Family;
 use super::last_usage::LAST_USAGES;
@@ -34,6 +34,19 @@ pub(crate) async fn end(app: &Arc<App>, lease: &Lease) -> Result<()> {
     upkeep::again(app, lease, None).await
 }
 
+/// Adds to a commit which removes key material that the store's files are cleared of it.
+pub(super) fn scrub_then(batch: &mut Batch, now: Timestamp) {
+    batch.enqueue(SCRUB, "files", now, &());
+}
+
+/// Clears the store's files of what was removed before.
+pub(crate) async fn scrub(app: &Arc<App>, lease: &Lease) -> Result<()> {
+    let done = app.store.scrub().await?;
+    let again = app.env.now().checked_add(SCRUB_AGAIN);
+    let again = again.unwrap_or(Timestamp::MAX);
+    upkeep::again(app, lease, (!done).then_some(again)).await
+}
+
 /// Removes the key from the store, and its key material from memory.
 async fn remove(app: &App, mut family: Family, now: Timestamp) -> Result<()> {
     let region = family.own.record.key.region.clone();
@@ -49,6 +62,7 @@ async fn remove(app: &App, mut family: Family, now: Timestamp) -> Result<()> {
     batch.delete(LAST_USAGES, at, Expect::Any);
     batch.cancel(upkeep::ROTATE, at);
     batch.cancel(upkeep::EXPIRE, at);
+    scrub_then(&mut batch, now);
     aliases::forget(&mut batch, &own.record.key);
     stores::leave(app, &own.record.key, &mut batch).await?;
     app.last_usages.forget(at);
@@ -66,6 +80,12 @@ async fn remove(app: &App, mut family: Family, now: Timestamp) -> Result<()> {
     }
     Ok(())
 }
+
+/// One item, for all that was removed.
+pub(crate) const SCRUB: &str = "kms.scrub";
+
+/// Until the files are scrubbed where a long reader was in the way, a backup for instance.
+const SCRUB_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 fn region_of(at: &str) -> Result<Region> {
     let region = at.split('/').nth(1).unwrap_or_default();

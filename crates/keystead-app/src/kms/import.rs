@@ -15,6 +15,7 @@ use keystead_wire::kms as wire;
 use keystead_wire::value::Blob;
 
 use super::change::ATTEMPTS;
+use super::deletion;
 use super::family::Family;
 use super::find::{self, Ask, Found, Names};
 use super::record::{Held, owner};
@@ -153,7 +154,11 @@ pub(super) async fn remove(app: &App, family: &mut Family, ids: &[MaterialId]) -
             gone.extend(drop_held(&mut other.record.held, id));
         }
     }
-    family.commit(&app.store).await?;
+    let mut batch = family.batch();
+    if !gone.is_empty() {
+        deletion::scrub_then(&mut batch, app.env.now());
+    }
+    app.store.commit(batch).await?;
     for material in &gone {
         app.keys.forget(material);
     }

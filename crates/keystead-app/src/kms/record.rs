@@ -32,6 +32,7 @@ pub(crate) struct Held {
 
 impl Versioned for KeyRecord {
     const MARKER: &'static str = "kms.key/1";
+    const SECRET: bool = true;
 }
 
 impl KeyRecord {

@@ -36,6 +36,7 @@ pub(super) struct Authority {
 
 impl Versioned for Authority {
     const MARKER: &'static str = "pca.ca/1";
+    const SECRET: bool = true;
 }
 
 /// A certificate that an authority works under.

@@ -29,6 +29,12 @@ pub(super) const DELETE: Task = Task {
     quiet: false,
 };
 
+pub(super) const SCRUB: Task = Task {
+    queue: deletion::SCRUB,
+    step: scrub,
+    quiet: false,
+};
+
 fn rotate<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async {
         upkeep::rotate(app, lease).await?;
@@ -48,6 +54,14 @@ fn expire<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outco
 fn delete<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async {
         deletion::end(app, lease).await?;
+        Ok(Outcome::Settled)
+    }
+    .boxed()
+}
+
+fn scrub<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    async {
+        deletion::scrub(app, lease).await?;
         Ok(Outcome::Settled)
     }
     .boxed()

@@ -59,6 +59,7 @@ fn all() -> Vec<Task> {
         kms_keys::ROTATE,
         kms_keys::EXPIRE,
         kms_keys::DELETE,
+        kms_keys::SCRUB,
         pca::ISSUE,
         pca::PURGE,
         tokens::TOKENS,

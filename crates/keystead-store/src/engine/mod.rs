@@ -76,6 +76,9 @@ pub(crate) trait Engine: Send + Sync {
     /// When the next item can be taken, in microseconds of Unix time: now or in the past if one can.
     async fn next_due(&self, queue: &'static str) -> Result<Option<i64>, StoreError>;
 
+    /// Overwrites in its files what was deleted or replaced before; `false` where it cannot be done just now.
+    async fn scrub(&self) -> Result<bool, StoreError>;
+
     /// A consistent copy in a new file.
     async fn snapshot(&self, to: &Path) -> Result<(), StoreError>;
 

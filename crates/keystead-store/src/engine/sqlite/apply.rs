@@ -3,6 +3,7 @@
 use keystead_crypto::seal::Sealer;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::apart;
 use super::connection::failure;
 use super::due;
 use crate::batch::{Expect, Step};
@@ -82,9 +83,16 @@ pub(super) fn apply(
                 collection,
                 key,
                 value,
+                secret,
                 ..
             } => {
-                let sealed = seal(sealer, collection, key, version, &value.0)?;
+                let mut sealed = seal(sealer, collection, key, version, &value.0)?;
+                if *secret {
+                    let names = collection.len() + key.len();
+                    sealed = apart::wrap(&sealed, names).ok_or_else(|| {
+                        StoreError::Invalid(format!("the record {key} is too large"))
+                    })?;
+                }
                 put(connection, collection, key, version, &sealed)?;
                 Some(((*collection).to_owned(), key))
             }

@@ -8,9 +8,10 @@
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{self, failure};
 use crate::StoreError;
@@ -20,6 +21,9 @@ const SOFT: i32 = 1000;
 /// Pages from which on the writer copies the rest: 32 MiB, less than a second of recovery after a
 /// crash.
 const HARD: i32 = 8000;
+
+/// How long commits may wait for who is in the way of emptying the log: many times what a read takes.
+const BRIEFLY: Duration = Duration::from_millis(20);
 
 pub(super) struct Checkpointer {
     nudge: Option<SyncSender<()>>,
@@ -66,6 +70,22 @@ impl Checkpointer {
                 Ok(()) | Err(TrySendError::Full(())) => self.nudged_at = pages,
                 Err(TrySendError::Disconnected(())) => {}
             }
+        }
+    }
+
+    /// Copies all of the log and empties it; `false` where a reader of an older state, or the thread, is in the way.
+    pub(super) fn empty(&mut self, writer: &Connection) -> Result<bool, StoreError> {
+        // The writer does not wait for them.
+        writer.busy_timeout(BRIEFLY).map_err(failure)?;
+        let done = writer.wal_checkpoint_v2(None::<&str>, CheckpointMode::TRUNCATE);
+        writer.busy_timeout(connection::BUSY).map_err(failure)?;
+        match done {
+            Ok(_) => {
+                self.nudged_at = 0;
+                Ok(true)
+            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(failure(error)),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::StoreError;
 
 /// How long a connection waits for a lock. Only the log's recovery and restart take locks that
 /// exclude others, for milliseconds; ten seconds is a disk that hangs.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// Page cache of the writer, in KiB: the inner pages of the trees of a million records take 3 MiB,
 /// and the kernel caches what does not fit.
@@ -61,6 +61,9 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     // Every commit is durable before its answer.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Deleted content is overwritten with zeros, for the sake of deleted keys. The log has it until [`super::checkpoint`]
+    // empties that.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 

@@ -18,6 +18,7 @@
 //!
 //! **The log** is written back into the file by a thread of its own; see [`checkpoint`].
 
+mod apart;
 mod apply;
 mod checkpoint;
 mod connection;
@@ -128,6 +129,11 @@ impl Engine for Sqlite {
         self.shared.check_open()?;
         self.readers
             .point(|connection| due::next(connection, queue))
+    }
+
+    async fn scrub(&self) -> Result<bool, StoreError> {
+        self.shared.check_open()?;
+        self.writer.scrub().await
     }
 
     async fn snapshot(&self, to: &Path) -> Result<(), StoreError> {

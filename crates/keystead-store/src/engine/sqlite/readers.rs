@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Semaphore;
 
+use super::apart;
 use super::connection::{self, failure};
 use crate::StoreError;
 use crate::engine::Row;
@@ -128,7 +129,7 @@ pub(super) fn row(
                     Ok(Row {
                         key: key.into(),
                         version: row.get(0)?,
-                        sealed: row.get(1)?,
+                        sealed: apart::unwrap(row.get(1)?),
                     })
                 })
                 .optional()
@@ -165,7 +166,7 @@ pub(super) fn scan(
             found.push(Row {
                 key,
                 version: row.get(1)?,
-                sealed: row.get(2)?,
+                sealed: apart::unwrap(row.get(2)?),
             });
         }
         Ok(found)

@@ -47,9 +47,18 @@ enum Task {
         take: Take,
         answer: Answer<Vec<Taken>>,
     },
+    Scrub {
+        answer: Answer<bool>,
+    },
     Stop {
         answer: oneshot::Sender<()>,
     },
+}
+
+/// What ends a group.
+enum End {
+    Scrub(Answer<bool>),
+    Stop(oneshot::Sender<()>),
 }
 
 /// What became of one task within a transaction that went through.
@@ -117,6 +126,13 @@ impl Writer {
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Empties the log, behind what was sent before.
+    pub(super) async fn scrub(&self) -> Result<bool, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Task::Scrub { answer })?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     /// Finishes what was sent before, and ends.
     pub(super) async fn stop(&self) {
         let (answer, answered) = oneshot::channel();
@@ -147,15 +163,16 @@ impl Drop for Writer {
 }
 
 /// What shares the next transaction: what waits already, and where none of it is in haste, what comes within
-/// [`LINGER`]. Also who asked to stop.
-fn gather(first: Task, waiting: &Receiver<Task>) -> (Vec<Task>, Option<oneshot::Sender<()>>) {
+/// [`LINGER`]. Also who asked for what is done between transactions.
+fn gather(first: Task, waiting: &Receiver<Task>) -> (Vec<Task>, Option<End>) {
     let started = Instant::now();
     let mut group = Vec::new();
     let mut patient = true;
     let mut task = first;
     loop {
         match task {
-            Task::Stop { answer } => return (group, Some(answer)),
+            Task::Scrub { answer } => return (group, Some(End::Scrub(answer))),
+            Task::Stop { answer } => return (group, Some(End::Stop(answer))),
             Task::Commit {
                 haste: Haste::Soon, ..
             } => {}
@@ -194,9 +211,16 @@ impl WriterThread {
             && let Ok(first) = waiting.recv()
         {
             let (group, end) = gather(first, waiting);
-            stop = end;
             self.serve(group);
             self.checkpointer.after_commit(&self.connection);
+            match end {
+                Some(End::Scrub(answer)) => {
+                    // Whoever waited for it may be gone.
+                    let _ = answer.send(self.checkpointer.empty(&self.connection));
+                }
+                Some(End::Stop(answer)) => stop = Some(answer),
+                None => {}
+            }
         }
         self.checkpointer.finish(&self.connection);
         drop(self);
@@ -285,7 +309,7 @@ impl WriterThread {
                     Err(failure) => return Err(failure),
                 },
                 Task::Take { take, .. } => Outcome::Taken(due::take(&self.connection, *take)?),
-                Task::Stop { .. } => Outcome::Committed(version),
+                Task::Scrub { .. } | Task::Stop { .. } => Outcome::Committed(version),
             });
         }
         Ok((outcomes, version))
@@ -322,9 +346,8 @@ impl Task {
             (Self::Take { answer, .. }, Outcome::Refused(error)) => {
                 let _ = answer.send(Err(error));
             }
-            (Self::Stop { answer }, _) => {
-                let _ = answer.send(());
-            }
+            // They end a group, and are in none.
+            (Self::Scrub { .. } | Self::Stop { .. }, _) => {}
             (Self::Commit { .. }, Outcome::Taken(_))
             | (Self::Take { .. }, Outcome::Committed(_)) => {}
         }
