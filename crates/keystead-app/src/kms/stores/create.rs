@@ -125,8 +125,14 @@ fn given(input: &wire::CreateCustomKeyStoreRequest) -> [(&'static str, bool); 8]
             "TrustAnchorCertificate",
             input.trust_anchor_certificate.is_some(),
         ),
-        ("XksProxyConnectivity", input.xks_proxy_connectivity.is_some()),
-        ("XksProxyUriEndpoint", input.xks_proxy_uri_endpoint.is_some()),
+        (
+            "XksProxyConnectivity",
+            input.xks_proxy_connectivity.is_some(),
+        ),
+        (
+            "XksProxyUriEndpoint",
+            input.xks_proxy_uri_endpoint.is_some(),
+        ),
         ("XksProxyUriPath", input.xks_proxy_uri_path.is_some()),
         (
             "XksProxyAuthenticationCredential",
@@ -144,12 +150,18 @@ pub(super) fn check_members(external: bool, given: &[(&str, bool)]) -> Result<()
     let (kind, foreign): (_, &[&str]) = match external {
         true => (
             "EXTERNAL_KEY_STORE",
-            &["CloudHsmClusterId", "KeyStorePassword", "TrustAnchorCertificate"],
+            &[
+                "CloudHsmClusterId",
+                "KeyStorePassword",
+                "TrustAnchorCertificate",
+            ],
         ),
         false => ("AWS_CLOUDHSM", &["Xks"]),
     };
     let is_foreign = |name: &str| foreign.iter().any(|start| name.starts_with(start));
-    let mut wrong = given.iter().filter(|(name, given)| *given && is_foreign(name));
+    let mut wrong = given
+        .iter()
+        .filter(|(name, given)| *given && is_foreign(name));
     match wrong.next() {
         None => Ok(()),
         Some((name, _)) => Err(Error::new(

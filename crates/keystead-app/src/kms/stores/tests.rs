@@ -129,11 +129,13 @@ async fn what_a_power_cut_left_connecting_is_settled_afterwards() {
     assert_eq!(now(&world.ctx()).await.connection, Connection::Connecting);
     let world = world.restart().await;
     world.run_due().await;
-    let ctx = world.ctx();
     let failed = Connection::Failed(ConnectionError::XksProxyNotReachable);
-    assert_eq!(now(&ctx).await.connection, failed);
-    disconnect(&ctx).await.unwrap();
-    assert_eq!(now(&ctx).await.connection, Connection::Disconnecting);
+    assert_eq!(now(&world.ctx()).await.connection, failed);
+    disconnect(&world.ctx()).await.unwrap();
+    assert_eq!(
+        now(&world.ctx()).await.connection,
+        Connection::Disconnecting
+    );
     let world = world.restart().await;
     world.run_due().await;
     let ctx = world.ctx();

@@ -96,11 +96,20 @@ fn edit(kept: &mut Kept, input: &wire::UpdateCustomKeyStoreRequest) {
 /// What is to be updated, by its names.
 fn given(input: &wire::UpdateCustomKeyStoreRequest) -> [(&'static str, bool); 8] {
     [
-        ("NewCustomKeyStoreName", input.new_custom_key_store_name.is_some()),
+        (
+            "NewCustomKeyStoreName",
+            input.new_custom_key_store_name.is_some(),
+        ),
         ("CloudHsmClusterId", input.cloud_hsm_cluster_id.is_some()),
         ("KeyStorePassword", input.key_store_password.is_some()),
-        ("XksProxyConnectivity", input.xks_proxy_connectivity.is_some()),
-        ("XksProxyUriEndpoint", input.xks_proxy_uri_endpoint.is_some()),
+        (
+            "XksProxyConnectivity",
+            input.xks_proxy_connectivity.is_some(),
+        ),
+        (
+            "XksProxyUriEndpoint",
+            input.xks_proxy_uri_endpoint.is_some(),
+        ),
         ("XksProxyUriPath", input.xks_proxy_uri_path.is_some()),
         (
             "XksProxyAuthenticationCredential",
