@@ -110,7 +110,6 @@ impl Service {
                 "Condition": { "StringEquals": through },
             },
             {
-                "Sid": self.through_it(),
                 "Effect": "Allow",
                 "Principal": { "AWS": "*" },
                 "Action": "kms:GenerateDataKey*",

@@ -12,11 +12,12 @@ use keystead_core::tags::Tags;
 use keystead_core::{AccountId, ErrorKind, Region, Result};
 use keystead_store::{Batch, Expect};
 use keystead_wire::kms as wire;
+use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 
 use crate::kms::record::{Held, KEYS, KeyRecord, key_of, owner};
 use crate::kms::{self, upkeep};
 use crate::pca::tests::world as pca_world;
-use crate::{Ctx, kms as use_cases};
+use crate::{Ctx, dispatch, kms as use_cases};
 
 pub(super) struct World(pca_world::World);
 
@@ -27,6 +28,9 @@ impl Deref for World {
         &self.0
     }
 }
+
+/// AWS's code and message.
+pub(super) type Refusal = (&'static str, String);
 
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(super) const HOME: &str = "us-east-1";
@@ -54,6 +58,49 @@ impl World {
     pub(super) async fn pass_and_run(&self, time: SignedDuration) {
         self.pass(time);
         self.run_due().await;
+    }
+
+    /// Calls an operation as a client of the account does; a refusal is AWS's code and message.
+    pub(super) async fn call<O: Operation>(
+        &self,
+        region: &str,
+        input: O::Input,
+    ) -> Result<O::Output, Refusal> {
+        let answer = dispatch::call(self.ctx_in(region), O::DEF, input.into_value()).await;
+        let answer = answer.map_err(|refused| (refused.code, refused.message))?;
+        Ok(O::Output::from_value(answer).unwrap())
+    }
+
+    /// The id of a key that CreateKey makes.
+    pub(super) async fn made(&self, input: wire::CreateKeyRequest) -> String {
+        let answer = self.call::<wire::CreateKey>(HOME, input).await.unwrap();
+        answer.key_metadata.unwrap().key_id
+    }
+
+    pub(super) async fn enable(&self, region: &str, id: &str) {
+        let input = wire::EnableKeyRequest { key_id: id.into() };
+        self.call::<wire::EnableKey>(region, input).await.unwrap();
+    }
+
+    /// Lets use cases be called on a key without a client's operation, as other tests do.
+    pub(super) async fn allow_all(&self, id: &str) {
+        for region in [HOME, AWAY[0], AWAY[1]] {
+            let at = format!("123456789012/{region}/{id}");
+            let found = self.app.store.get::<KeyRecord>(KEYS, &at).await.unwrap();
+            if let Some(mut found) = found {
+                found.value.key.policy = POLICY.into();
+                self.put(&found.value).await;
+            }
+        }
+    }
+
+    /// Bytes of the store's log.
+    pub(super) fn log_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.dir.path().join("data")).unwrap();
+        let logs = files
+            .map(|file| file.unwrap())
+            .filter(|file| file.file_name().to_str().unwrap().ends_with("-wal"));
+        logs.map(|file| file.metadata().unwrap().len()).sum()
     }
 
     pub(super) fn ctx_in(&self, region: &str) -> Ctx {
@@ -230,15 +277,7 @@ impl World {
     }
 
     pub(super) async fn encrypt(&self, region: &str, id: &str) -> Result<Vec<u8>> {
-        let input = wire::EncryptRequest {
-            key_id: id.into(),
-            plaintext: b"hello".to_vec().into(),
-            encryption_context: None,
-            grant_tokens: None,
-            encryption_algorithm: None,
-            dry_run: None,
-        };
-        let answer = kms::encrypt(&self.ctx_in(region), input).await?;
+        let answer = kms::encrypt(&self.ctx_in(region), encryption(id)).await?;
         Ok(answer.ciphertext_blob.unwrap().into_inner())
     }
 
@@ -329,6 +368,18 @@ impl World {
         let ctx = self.ctx_in(region);
         let answer = use_cases::delete_imported_key_material(&ctx, input).await?;
         Ok(answer.key_material_id)
+    }
+}
+
+/// A call that encrypts under the key of this name.
+pub(super) fn encryption(key: &str) -> wire::EncryptRequest {
+    wire::EncryptRequest {
+        key_id: key.into(),
+        plaintext: b"hello".to_vec().into(),
+        encryption_context: None,
+        grant_tokens: None,
+        encryption_algorithm: None,
+        dry_run: None,
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const START: i64 = 1_893_456_000;
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
     clock: Arc<Clock>,
-    pub(super) dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 struct Clock(Mutex<Timestamp>);
