@@ -1,13 +1,14 @@
 //! Multi-Region keys: brothers in other regions of this installation.
 
 use keystead_core::kms::{Key, Origin, Own};
-use keystead_core::{Region, Result};
+use keystead_core::{Error, ErrorKind, Region, Result};
 use keystead_wire::kms as wire;
 
 use super::change::ATTEMPTS;
+use super::deletion::DELETE;
 use super::family::Family;
 use super::find::{self, Ask, Names};
-use super::record::KeyRecord;
+use super::record::{KeyRecord, key_of};
 use super::{keys, policies, shown, tags};
 use crate::Ctx;
 use crate::access::Act;
@@ -37,6 +38,7 @@ pub async fn replicate_key(
     }
     let replica = retrying(ATTEMPTS, || async {
         let mut family = Family::of(ctx, &found).await?;
+        check_place(ctx, &replica).await?;
         let primary = &mut family.own.record;
         let mut replica = KeyRecord {
             key: replicate(&mut primary.key)?,
@@ -93,6 +95,20 @@ pub async fn update_primary_region(
     })
     .await?;
     Ok(wire::UpdatePrimaryRegionResponse)
+}
+
+/// Whether a replica can come to its place: one that was there before has to be gone with its grants, which would be
+/// the new one's. Read behind the family, which no longer has the old one.
+async fn check_place(ctx: &Ctx, replica: &Key) -> Result<()> {
+    let at = key_of(&replica.account, &replica.region, &replica.id);
+    let store = &ctx.app.store;
+    if store.queued::<()>(DELETE, &at).await?.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidState,
+        format!("{} is being deleted: try again later.", replica.arn()),
+    ))
 }
 
 /// The call as it would be in another region.

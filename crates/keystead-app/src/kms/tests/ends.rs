@@ -79,6 +79,10 @@ async fn target(world: &World, name: &str) -> Option<String> {
 }
 
 async fn grant(world: &World, id: &str) {
+    grant_in(world, HOME, id).await;
+}
+
+async fn grant_in(world: &World, region: &str, id: &str) {
     let input = wire::CreateGrantRequest {
         key_id: id.into(),
         grantee_principal: Some("arn:aws:iam::123456789012:root".into()),
@@ -91,7 +95,10 @@ async fn grant(world: &World, id: &str) {
         name: None,
         dry_run: None,
     };
-    world.call::<wire::CreateGrant>(HOME, input).await.unwrap();
+    world
+        .call::<wire::CreateGrant>(region, input)
+        .await
+        .unwrap();
 }
 
 async fn made(world: &World) -> String {
@@ -306,4 +313,44 @@ async fn a_replica_ends_in_all_regions_or_in_none() {
             assert_nothing_is_due(&world).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_replica_has_nothing_of_the_one_before() {
+    let world = World::new().await;
+    let id = world.replicated(Origin::AwsKms, &[]).await;
+    world.allow_all(&id).await;
+    grant_in(&world, AWAY[0], &id).await;
+    schedule(&world, AWAY[0], &id).await;
+    // The record goes, the grants stay for now.
+    world.app.store.fail_commit(2, Failure::Refused);
+    world.pass_and_run(WEEK).await;
+    assert!(!is_there(&world, AWAY[0], &id).await);
+    let replicate = || {
+        let input = wire::ReplicateKeyRequest {
+            key_id: id.clone(),
+            replica_region: AWAY[0].into(),
+            policy: None,
+            bypass_policy_lockout_safety_check: None,
+            description: None,
+            tags: None,
+        };
+        world.call::<wire::ReplicateKey>(HOME, input)
+    };
+    let (code, _) = replicate().await.unwrap_err();
+    assert_eq!(code, "KMSInvalidStateException");
+    world.pass_and_run(WHILE).await;
+    replicate().await.unwrap();
+    let input = wire::ListGrantsRequest {
+        key_id: id.clone(),
+        limit: None,
+        marker: None,
+        grant_id: None,
+        grantee_principal: None,
+        grantee_service_principal: None,
+    };
+    let listed = world.call::<wire::ListGrants>(AWAY[0], input).await;
+    assert_eq!(listed.unwrap().grants.unwrap(), []);
+    grant_in(&world, AWAY[0], &id).await;
+    assert_nothing_is_due(&world).await;
 }
