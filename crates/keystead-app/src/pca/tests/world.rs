@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::x509::{
@@ -14,7 +15,7 @@ use keystead_wire::acm_pca as wire;
 use parking_lot::Mutex;
 
 use super::super::*;
-use crate::{App, AppOptions, Ctx, Env, Principal};
+use crate::{App, AppOptions, Ctx, Env, OpenError, Principal};
 
 /// 2030-01-01T00:00:00Z, so that OpenSSL, which has a clock of its own, is always told the time.
 pub(super) const START: i64 = 1_893_456_000;
@@ -343,7 +344,23 @@ impl World {
     }
 }
 
+/// A child that another test has just forked holds the lock of a directory for as long as it has not become another
+/// program: whoever opens it again waits for that.
 async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match try_open(dir, clock).await {
+            Ok(app) => return app,
+            Err(error) => {
+                let locked = error.to_string().contains("is in use by process");
+                assert!(locked && Instant::now() < deadline, "{error}");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App>, OpenError> {
     let options = AppOptions {
         data_dir: dir.path().join("data"),
         root_key: None,
@@ -355,7 +372,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
     };
-    App::open(options).await.unwrap().0
+    Ok(App::open(options).await?.0)
 }
 
 pub(super) fn creation(
