@@ -16,7 +16,7 @@ pub async fn create_custom_key_store(
     ctx: &Ctx,
     input: wire::CreateCustomKeyStoreRequest,
 ) -> Result<wire::CreateCustomKeyStoreResponse> {
-    ctx.allow_own("*")?;
+    super::allow(ctx)?;
     let kind = input
         .custom_key_store_type
         .unwrap_or(wire::CustomKeyStoreType::AwsCloudhsm);

@@ -16,7 +16,7 @@ pub async fn update_custom_key_store(
     ctx: &Ctx,
     input: wire::UpdateCustomKeyStoreRequest,
 ) -> Result<wire::UpdateCustomKeyStoreResponse> {
-    ctx.allow_own("*")?;
+    super::allow(ctx)?;
     let read = record::read(&ctx.app, ctx.account(), &ctx.region).await?;
     let wanted = changed(&read.stores, &input)?;
     if input.xks_proxy_uri_endpoint.is_some()
