@@ -101,7 +101,7 @@ pub(super) enum Meaning {
 
 /// PKCS #11 version 3.1 section 5.1.
 pub(super) fn meaning(error: &ModuleError) -> Meaning {
-    let ModuleError::Pkcs11(rv, _) = error else {
+    let ModuleError::Pkcs11(rv, function) = error else {
         return match error {
             ModuleError::NullFunctionPointer | ModuleError::NotSupported => Meaning::Unsupported,
             _ => Meaning::Unclear,
@@ -125,16 +125,27 @@ pub(super) fn meaning(error: &ModuleError) -> Meaning {
         | Rv::CurveNotSupported
         | Rv::KeyFunctionNotPermitted
         | Rv::KeyTypeInconsistent => Meaning::Unsupported,
+        // What an operation begins with is the same each time: a token that takes offence does not
+        // know it (SoftHSM, of OAEP with another hash than SHA-1).
+        Rv::ArgumentsBad if matches!(function, Function::SignInit | Function::DecryptInit) => {
+            Meaning::Unsupported
+        }
         _ => Meaning::Unclear,
     }
 }
 
-/// Whether the module says that a ciphertext is not one of the key's.
-pub(super) fn is_undecipherable(error: &ModuleError) -> bool {
+/// Whether the module may have found that a ciphertext is not one of the key's. Some have no better
+/// words for it than that something failed (SoftHSM).
+pub(super) fn may_be_undecipherable(error: &ModuleError) -> bool {
     matches!(
         error,
         ModuleError::Pkcs11(
-            Rv::EncryptedDataInvalid | Rv::EncryptedDataLenRange | Rv::DataInvalid,
+            Rv::EncryptedDataInvalid
+                | Rv::EncryptedDataLenRange
+                | Rv::DataInvalid
+                | Rv::DataLenRange
+                | Rv::GeneralError
+                | Rv::FunctionFailed,
             Function::Decrypt
         )
     )

@@ -8,7 +8,7 @@ use keystead_core::kms::{EncryptionAlgorithm, KeySpec, MacAlgorithm};
 use zeroize::Zeroizing;
 
 use super::connection::Kind;
-use super::error::{Failure, TokenFailure, is_undecipherable};
+use super::error::{Failure, TokenFailure, may_be_undecipherable};
 use super::job::Access;
 use super::object::{Curve, Shape, hmac};
 use crate::der::Writer;
@@ -128,7 +128,10 @@ impl Access<'_> {
         let mechanism = Mechanism::RsaPkcsOaep(oaep);
         match self.session.decrypt(&mechanism, key, ciphertext) {
             Ok(plaintext) => Ok(Some(Zeroizing::new(plaintext))),
-            Err(error) if is_undecipherable(&error) => Ok(None),
+            Err(error) if may_be_undecipherable(&error) => {
+                self.connection.is_alive()?;
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -11,26 +11,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptoki::session::Session;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use super::connection::{self, Connection};
+use super::connection::Connection;
 use super::error::{Failure, Meaning, TokenError, TokenFailure, meaning, said};
 use super::job::{Access, Job};
 use super::meters::Meters;
 use super::{TokenIdentity, TokenOptions, TokenState};
+
+mod keeper;
 
 /// Most calls that wait for a token: at a millisecond each, what a network takes there and back,
 /// the last of them waits a quarter of a second with four sessions.
 const MAX_WAITING: usize = 1024;
 /// How long connecting may take: modules of network HSMs look for each of their peers.
 pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
-/// How long after a loss the token is first tried again; doubled until `LONGEST_PAUSE`.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// A token that is back is in use again after so long at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How often a token that nobody uses is looked after, so that its state is told truly.
-const LOOK_AFTER: Duration = Duration::from_secs(5);
 
 /// What a token's threads share.
 pub(super) struct Shared {
@@ -202,99 +198,6 @@ fn is_overdue(seat: &Option<Instant>, now: Instant) -> bool {
     seat.is_some_and(|until| now > until)
 }
 
-/// The keeper.
-impl Shared {
-    /// The keeper's life: connects, looks after the connection, and connects again.
-    fn keep(&self) {
-        let mut refused = None;
-        let mut pause = SHORTEST_PAUSE;
-        while !self.is_disconnected() {
-            match connection::connect(&self.options, &mut refused) {
-                Ok(connection) => {
-                    pause = SHORTEST_PAUSE;
-                    self.look_after(Arc::new(connection));
-                }
-                Err(error) => {
-                    self.fail(error);
-                    let mut inner = self.inner.lock();
-                    if !matches!(inner.phase, Phase::Disconnected) {
-                        self.keep.wait_for(&mut inner, pause);
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
-    }
-
-    fn is_disconnected(&self) -> bool {
-        matches!(self.inner.lock().phase, Phase::Disconnected)
-    }
-
-    /// Tells everybody that it could not be connected.
-    fn fail(&self, error: TokenError) {
-        let waiting = {
-            let mut inner = self.inner.lock();
-            match &inner.phase {
-                Phase::Disconnected => return,
-                Phase::Failed(before) if before.failure == error.failure => {}
-                _ => tracing::warn!(token = self.name, %error, "a token cannot be connected"),
-            }
-            inner.phase = Phase::Failed(error.clone());
-            std::mem::take(&mut inner.queue)
-        };
-        waiting.into_iter().for_each(|job| job.end(error.clone()));
-        self.attempts.send_modify(|count| *count += 1);
-    }
-
-    /// Hands the connection to the threads, and looks after it until it is no good any more.
-    fn look_after(&self, connection: Arc<Connection>) {
-        connection.module.is_used();
-        {
-            let mut inner = self.inner.lock();
-            inner.identity = Some(connection.identity.clone());
-            if !matches!(inner.phase, Phase::Disconnected) {
-                inner.phase = Phase::Connected(Arc::clone(&connection));
-                self.meters.connected(true);
-                tracing::info!(token = self.name, "a token is connected");
-            }
-        }
-        self.work.notify_all();
-        self.attempts.send_modify(|count| *count += 1);
-        let is_current = |inner: &MutexGuard<'_, Inner>| matches!(&inner.phase, Phase::Connected(current) if Arc::ptr_eq(current, &connection));
-        loop {
-            let mut inner = self.inner.lock();
-            if is_current(&inner) {
-                self.keep.wait_for(&mut inner, LOOK_AFTER);
-            }
-            if !is_current(&inner) {
-                break;
-            }
-            drop(inner);
-            if let Err(error) = alive(&connection) {
-                self.lose(&connection, &error);
-            }
-        }
-        connection.module.is_left();
-        connection.close();
-    }
-}
-
-/// Whether the token is there, in the module as it was.
-fn alive(connection: &Connection) -> Result<(), TokenError> {
-    let entered = connection.module.enter();
-    match *entered == connection.generation {
-        true => connection.is_alive(),
-        false => Err(restarted()),
-    }
-}
-
-fn restarted() -> TokenError {
-    TokenError::new(
-        TokenFailure::Lost,
-        "the module was started anew for another token",
-    )
-}
-
 /// What a thread has at hand for the connection that it last used.
 struct Desk {
     connection: Arc<Connection>,
@@ -412,10 +315,11 @@ impl Shared {
                 Some(failure) => failure,
             };
             let error = match failure {
-                Failure::Said(error) if error.failure != TokenFailure::KeyMissing => {
-                    return Ended::Failed(error);
-                }
-                Failure::Said(error) => error,
+                Failure::Said(error) => match error.failure {
+                    TokenFailure::Lost => return Ended::Lost(error),
+                    TokenFailure::KeyMissing => error,
+                    _ => return Ended::Failed(error),
+                },
                 Failure::Module(error) => match meaning(&error) {
                     Meaning::Gone => {
                         desk.clear(*entered);
@@ -488,4 +392,11 @@ fn leave(desk: Option<Desk>) {
         let entered = connection.module.enter();
         desk.clear(*entered);
     }
+}
+
+fn restarted() -> TokenError {
+    TokenError::new(
+        TokenFailure::Lost,
+        "the module was started anew for another token",
+    )
 }

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
 use keystead_crypto::KeyRing;
 use keystead_crypto::token::{PinSource, Token, TokenOptions, TokenState};
 use keystead_testkit::{PIN, SoftHsm};
 
 mod absence;
+mod custody;
 mod keys;
 mod pins;
 mod shim;
@@ -71,4 +75,15 @@ async fn ring_with(options: TokenOptions) -> Arc<KeyRing> {
 /// Waits for the token to be in a state.
 fn until_state(token: &Token, what: &str, is_it: impl Fn(&TokenState) -> bool) {
     keystead_testkit::until(what, PATIENCE, || is_it(&token.state()).then_some(()));
+}
+
+/// A session of the test's own beside the ring's.
+fn session() -> Session {
+    let pkcs11 = Pkcs11::new(SoftHsm::module()).unwrap();
+    // The ring may have started the module.
+    let _ = pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));
+    let slots = pkcs11.get_slots_with_initialized_token().unwrap();
+    let session = pkcs11.open_rw_session(slots[0]).unwrap();
+    let _ = session.login(UserType::User, Some(&AuthPin::from(PIN)));
+    session
 }
