@@ -38,6 +38,7 @@ mod tokens;
 
 pub(crate) use material::low_s;
 pub use material::{DataPair, NewMaterial, StoredMaterial};
+pub(crate) use tokens::Held;
 
 use material::Materials;
 use pool::{Lane, Pool};

@@ -69,7 +69,12 @@ impl KeyRing {
         let id = KeyId::random()?;
         let made = self
             .token(token)?
-            .generate(kms_spec(spec), KeyUsage::SignVerify, id)
+            .generate(
+                kms_spec(spec),
+                KeyUsage::SignVerify,
+                id,
+                &label(kms_spec(spec)),
+            )
             .await?;
         let spki_der = made.ok_or_else(|| no_public_key(token))?;
         Ok(NewKey {
@@ -97,7 +102,8 @@ impl KeyRing {
         owner: &[u8],
     ) -> Result<NewMaterial, CryptoError> {
         let id = KeyId::random()?;
-        let public_key = self.token(token)?.generate(spec, usage, id).await?;
+        let home = self.token(token)?;
+        let public_key = home.generate(spec, usage, id, &label(spec)).await?;
         // A secret that nobody has seen is told from others by its id.
         let identity = public_key.as_deref().unwrap_or(id.as_bytes());
         let material_id = self.vault.materials.fingerprint(owner, spec, identity);
@@ -145,12 +151,17 @@ impl KeyRing {
 }
 
 /// A key in a token.
-pub(super) struct Held {
+pub(crate) struct Held {
     token: Arc<Token>,
     id: KeyId,
 }
 
 impl Held {
+    pub(crate) fn new(token: &Arc<Token>, id: KeyId) -> Self {
+        let token = Arc::clone(token);
+        Self { token, id }
+    }
+
     /// See [`KeyRing::sign`]; the spec fits the algorithm.
     pub(super) async fn sign_certificate(
         &self,
@@ -191,7 +202,7 @@ impl Held {
         Ok(self.token.public_key(self.id, kms_spec(spec)).await?)
     }
 
-    pub(super) async fn encrypt(
+    pub(crate) async fn encrypt(
         &self,
         spec: KeySpec,
         algorithm: EncryptionAlgorithm,
@@ -207,7 +218,7 @@ impl Held {
         seal_with(key, &nonce, aad, plaintext)
     }
 
-    pub(super) async fn decrypt(
+    pub(crate) async fn decrypt(
         &self,
         algorithm: EncryptionAlgorithm,
         aad: &[u8],
@@ -302,6 +313,11 @@ fn kms_spec(spec: x509::KeySpec) -> KeySpec {
         x509::KeySpec::MlDsa65 => KeySpec::MlDsa65,
         x509::KeySpec::MlDsa87 => KeySpec::MlDsa87,
     }
+}
+
+/// What a key is called, for people who look into the token.
+fn label(spec: KeySpec) -> String {
+    format!("keystead {}", spec.name())
 }
 
 fn no_public_key(token: &str) -> CryptoError {

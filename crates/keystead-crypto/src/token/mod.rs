@@ -229,17 +229,20 @@ impl Token {
         self.0.disconnect();
     }
 
-    /// Makes a key under this id. Answers the SubjectPublicKeyInfo of a pair.
+    /// Makes a key under this id; the label is for people. Answers the SubjectPublicKeyInfo of a
+    /// pair.
     pub(crate) async fn generate(
         &self,
         spec: KeySpec,
         usage: KeyUsage,
         id: KeyId,
+        label: &str,
     ) -> Result<Option<Vec<u8>>, TokenError> {
         let caller = Arc::new(());
         let waits: Weak<()> = Arc::downgrade(&caller);
+        let label = label.to_owned();
         let work = move |token: &Access<'_>| {
-            let made = token.generate(spec, usage, id);
+            let made = token.generate(spec, usage, id, &label);
             if waits.strong_count() == 0 || made.is_err() {
                 // Nobody will ever know of it; if this fails too, it is no worse than before.
                 let _ = token.destroy(id);

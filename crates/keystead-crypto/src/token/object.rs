@@ -36,6 +36,7 @@ impl Access<'_> {
         spec: KeySpec,
         usage: KeyUsage,
         id: KeyId,
+        label: &str,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let purpose = self.check_kind(spec, usage)?;
         let (mechanism, template) = match Shape::of(spec)? {
@@ -60,13 +61,13 @@ impl Access<'_> {
             ),
         };
         if !spec.is_asymmetric() {
-            let template = [template, protected(spec, id, purpose)].concat();
+            let template = [template, protected(spec, (id, label), purpose)].concat();
             let key = self.session.generate_key(&mechanism, &template)?;
             self.accept(id, Kind::Secret, key)?;
             return Ok(None);
         }
-        let public = [template, public(spec, id, purpose)].concat();
-        let private = protected(spec, id, purpose);
+        let public = [template, public((id, label), purpose)].concat();
+        let private = protected(spec, (id, label), purpose);
         let pair = self
             .session
             .generate_key_pair(&mechanism, &public, &private)?;
@@ -311,15 +312,15 @@ fn unsupported(spec: KeySpec, usage: KeyUsage) -> Failure {
     .into()
 }
 
-/// What a private or secret key has. The label is for people who look into the token.
-fn protected(spec: KeySpec, id: KeyId, purpose: Purpose) -> Vec<Attribute> {
+/// What a private or secret key has.
+fn protected(spec: KeySpec, (id, label): (KeyId, &str), purpose: Purpose) -> Vec<Attribute> {
     vec![
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
         Attribute::Id(id.as_bytes().to_vec()),
-        Attribute::Label(label(spec)),
+        Attribute::Label(label.as_bytes().to_vec()),
         Attribute::Sign(purpose == Purpose::Sign),
         Attribute::Decrypt(purpose == Purpose::Decrypt),
         Attribute::Derive(purpose == Purpose::Derive),
@@ -333,20 +334,16 @@ fn protected(spec: KeySpec, id: KeyId, purpose: Purpose) -> Vec<Attribute> {
     .collect()
 }
 
-fn public(spec: KeySpec, id: KeyId, purpose: Purpose) -> Vec<Attribute> {
+fn public((id, label): (KeyId, &str), purpose: Purpose) -> Vec<Attribute> {
     vec![
         Attribute::Token(true),
         Attribute::Private(false),
         Attribute::Id(id.as_bytes().to_vec()),
-        Attribute::Label(label(spec)),
+        Attribute::Label(label.as_bytes().to_vec()),
         Attribute::Verify(purpose == Purpose::Sign),
         Attribute::Encrypt(purpose == Purpose::Decrypt),
         Attribute::Wrap(false),
     ]
-}
-
-fn label(spec: KeySpec) -> Vec<u8> {
-    format!("keystead {}", spec.name()).into_bytes()
 }
 
 /// RFC 3279 section 2.3.1; `None` unless the modulus is as long as it should be.

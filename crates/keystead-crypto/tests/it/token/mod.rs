@@ -17,6 +17,7 @@ mod absence;
 mod custody;
 mod keys;
 mod pins;
+mod root;
 mod shim;
 mod stuck;
 
@@ -82,8 +83,9 @@ fn session() -> Session {
     let pkcs11 = Pkcs11::new(SoftHsm::module()).unwrap();
     // The ring may have started the module.
     let _ = pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));
-    let slots = pkcs11.get_slots_with_initialized_token().unwrap();
-    let session = pkcs11.open_rw_session(slots[0]).unwrap();
+    let mut slots = pkcs11.get_slots_with_token().unwrap().into_iter();
+    let is_it = |slot: &_| pkcs11.get_token_info(*slot).unwrap().label() == "hsm";
+    let session = pkcs11.open_rw_session(slots.find(is_it).unwrap()).unwrap();
     let _ = session.login(UserType::User, Some(&AuthPin::from(PIN)));
     session
 }
