@@ -114,6 +114,18 @@ impl KeyRing {
         })
     }
 
+    /// Bytes of a token's own randomness.
+    ///
+    /// # Errors
+    /// [`CryptoError::Token`] when it gives none.
+    pub async fn random_in(
+        &self,
+        token: &str,
+        count: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        Ok(self.token(token)?.random(count).await?)
+    }
+
     /// Destroys material where it is: in its token, if it is in one. What is sealed in a record ends
     /// with the record; see [`KeyRing::forget`].
     ///

@@ -319,6 +319,11 @@ impl Token {
             .await
     }
 
+    /// Bytes of its own randomness.
+    pub(crate) async fn random(&self, count: usize) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        self.call(USE, move |token| token.random(count)).await
+    }
+
     /// Destroys a key, both halves of a pair; that it is not there is as good.
     pub(crate) async fn destroy(&self, id: KeyId) -> Result<(), TokenError> {
         self.call(USE, move |token| token.destroy(id)).await

@@ -34,6 +34,13 @@ pub(crate) enum Signing {
 }
 
 impl Access<'_> {
+    /// Bytes of the token's own randomness.
+    pub(super) fn random(&self, count: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let mut bytes = Zeroizing::new(vec![0; count]);
+        self.session.generate_random_slice(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// A signature over a digest: PKCS #1 v1.5 or PSS for RSA, DER for ECDSA.
     pub(super) fn sign(
         &self,

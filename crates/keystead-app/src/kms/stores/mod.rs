@@ -11,6 +11,7 @@ mod proxy;
 mod record;
 #[cfg(test)]
 mod tests;
+mod token;
 mod update;
 
 use keystead_core::kms::{Backing, Connection, KeyStore, StoreCommand};
@@ -20,7 +21,7 @@ use keystead_wire::kms as wire;
 
 pub(crate) use connect::{QUEUE, settle};
 pub use create::create_custom_key_store;
-pub(super) use keys::{check_connected, connection, enter, leave, place, unwrap, wrap};
+pub(super) use keys::{check_connected, connection, enter, leave, place, random, unwrap, wrap};
 pub(crate) use record::KnownStores;
 pub use update::update_custom_key_store;
 

@@ -352,6 +352,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
         audit_sync: false,
         accept_rollback: false,
         env: Arc::clone(clock) as Arc<dyn Env>,
+        tokens: Vec::new(),
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
     };
