@@ -25,6 +25,11 @@ def expect(answer, service, codes):
     status, headers, body = answer
     query, rest = (PROTOCOLS[service] == [protocol] for protocol in ("query", "rest-json"))
     code, expected = codes[query]
+    if service == "kms-xks-proxy":
+        # One name for all (specification of the proxy API, "Error codes").
+        refusal = json.loads(body)
+        assert (status, refusal["errorName"]) == (401, "AuthenticationFailedException"), body
+        return refusal["errorMessage"]
     if rest:
         # The codes of awsJson, as 403 (Roles Anywhere API reference, "Common Errors").
         expected = 403
@@ -94,7 +99,7 @@ def test_an_authorization_that_lacks_its_signature(server, service, operation, p
     expect(request.send(server.host), service, INCOMPLETE)
 
 
-@pytest.mark.parametrize(("service", "operation", "protocol"), EVERY_OPERATION[-1:])
+@pytest.mark.parametrize(("service", "operation", "protocol"), [("sts", "GetCallerIdentity", "query")])
 @pytest.mark.parametrize("minutes", [-4, 4])
 def test_a_clock_a_few_minutes_off_is_forgiven(server, service, operation, protocol, minutes):
     at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)

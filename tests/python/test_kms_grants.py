@@ -244,6 +244,16 @@ def test_who_comes_later_under_the_same_name_is_somebody_else(server, kms, made)
     assert listed(kms, made, GranteePrincipal=first.arn) == []
 
 
+def test_who_is_renamed_keeps_what_he_was_granted(server, kms, made):
+    caller = user(server)
+    granted = grant(kms, made, caller.arn, "Encrypt")["GrantId"]
+    name = fresh()
+    server.client("iam").update_user(UserName=caller.arn.split("/")[-1], NewUserName=name)
+    encrypt(caller, made)
+    [entry] = listed(kms, made, GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:user/{name}")
+    assert entry["GrantId"] == granted
+
+
 def test_every_kind_of_principal_can_be_the_grantee(server, kms, made):
     session = role(server)
     grant(kms, made, session.role, "Encrypt")

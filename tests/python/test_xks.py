@@ -502,9 +502,9 @@ def test_the_command_line_makes_a_proxy_and_shows_its_credential_once(own_server
     def run(*arguments):
         return own_server.run("xks", *arguments, "--data-dir", str(own_server.data)).stdout
 
-    arn, configuration = run("create", "home", "--prefix", "/home").split("\n\n", 1)
+    arn, configuration = run("create", "home", "--prefix", "/ours").split("\n\n", 1)
     configuration = json.loads(configuration)
-    assert configuration["XksProxyUriPath"] == "/home/kms/xks/v1"
+    assert configuration["XksProxyUriPath"] == "/ours/kms/xks/v1"
     credential = configuration["XksProxyAuthenticationCredential"]
     assert set(credential) == {"AccessKeyId", "RawSecretAccessKey"}
     key = make(kms)

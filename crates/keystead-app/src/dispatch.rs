@@ -87,8 +87,8 @@ async fn record(
     parameters: Option<&serde_json::value::RawValue>,
     ending: &Ending<'_>,
 ) -> Result<(), Error> {
-    let id = crate::ids::uuid()?;
-    let event = audit::event(ctx, operation, parameters, ending, &id).map_err(|error| {
+    let id = ctx.access.event_id()?;
+    let event = audit::event(ctx, operation, parameters, ending, id).map_err(|error| {
         Error::new(
             ErrorKind::Internal,
             format!("cannot write an audit event: {error}"),

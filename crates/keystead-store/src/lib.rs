@@ -65,5 +65,5 @@ pub use change::{Change, ChangeCount, ChangeFeed, FeedEvent};
 pub use error::{OpenError, StoreError};
 pub use open::StoreOptions;
 pub use queue::Lease;
-pub use record::{DecodeError, Older, Versioned};
+pub use record::{DecodeError, Older, Versioned, decode, encode};
 pub use store::{Collection, MAX_PAGE, Store, Stored, Version};

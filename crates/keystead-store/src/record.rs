@@ -104,8 +104,11 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Marker length, marker, record (MessagePack with field names).
-pub(crate) fn encode<T: Versioned>(value: &T) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
+/// A record's bytes, for who seals and keeps them elsewhere: marker length, marker, record (MessagePack with field names).
+///
+/// # Errors
+/// [`DecodeError`] when the value has no such form.
+pub fn encode<T: Versioned>(value: &T) -> Result<Zeroizing<Vec<u8>>, DecodeError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_RECORD));
     let length = u8::try_from(T::MARKER.len())
         .map_err(|_| DecodeError(format!("the marker {} is too long", T::MARKER)))?;
@@ -117,7 +120,10 @@ pub(crate) fn encode<T: Versioned>(value: &T) -> Result<Zeroizing<Vec<u8>>, Deco
 }
 
 /// The inverse of [`encode`], for this version and its predecessors.
-pub(crate) fn decode<T: Versioned>(bytes: &[u8]) -> Result<T, DecodeError> {
+///
+/// # Errors
+/// [`DecodeError`] when they are not such a record.
+pub fn decode<T: Versioned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let parts = bytes
         .split_first()
         .and_then(|(length, rest)| rest.split_at_checked(usize::from(*length)));

@@ -27,3 +27,5 @@ mod rest;
 mod roundtrip;
 #[path = "codecs/validate.rs"]
 mod validate;
+#[path = "codecs/xks.rs"]
+mod xks;

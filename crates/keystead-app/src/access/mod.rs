@@ -14,8 +14,8 @@ mod context;
 mod effective;
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use keystead_core::tags::Tags;
 use keystead_core::{Error, ErrorKind, Result};
@@ -153,6 +153,7 @@ struct Inner {
     effective: Option<Arc<Effective>>,
     decided: AtomicBool,
     denial: Mutex<Option<Denial>>,
+    event: OnceLock<String>,
 }
 
 /// A refusal with what led to it, for the audit event.
@@ -207,6 +208,7 @@ impl Access {
             effective,
             decided: AtomicBool::new(operation.access.action.is_none()),
             denial: Mutex::new(None),
+            event: OnceLock::new(),
         })))
     }
 
@@ -223,6 +225,16 @@ impl Access {
     /// Whether anything was decided, or nothing had to be.
     pub(crate) fn was_decided(&self) -> bool {
         self.0.decided.load(Ordering::Relaxed)
+    }
+
+    /// The id of the audit event that the call will have.
+    pub(crate) fn event_id(&self) -> Result<&str> {
+        let event = &self.0.event;
+        if let Some(id) = event.get() {
+            return Ok(id);
+        }
+        let id = crate::ids::uuid()?;
+        Ok(event.get_or_init(|| id))
     }
 
     /// The last refusal.

@@ -145,3 +145,40 @@ const BYPASS: &str = "kms:BypassPolicyLockoutSafetyCheck";
 
 /// The actions that have `kms:GrantIsForAWSResource`.
 const GRANTING: [&str; 3] = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pca::tests::world::World;
+
+    fn one<'a>(context: &'a Context, key: &str) -> Option<&'a str> {
+        match context.values(key) {
+            Some([value]) => Some(value),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_calls_in_somebodys_name_is_known_by_its_own() {
+        let world = World::new().await;
+        let ctx = world.ctx();
+        let of = |act: Act<'_>| {
+            let mut context = Context::new();
+            of_call(&ctx, act, &mut context);
+            context
+        };
+        let service = "secretsmanager.amazonaws.com";
+        let action = "kms:CreateGrant";
+        let via = of(Act::Via { action, service });
+        let via_service = one(&via, "kms:ViaService");
+        assert_eq!(via_service, Some("secretsmanager.us-east-1.amazonaws.com"));
+        assert_eq!(one(&via, "kms:GrantIsForAWSResource"), Some("true"));
+        assert_eq!(one(&via, "kms:CallerAccount"), Some("123456789012"));
+        let own = of(Act::Also(action));
+        assert_eq!(one(&own, "kms:ViaService"), None);
+        assert_eq!(one(&own, "kms:GrantIsForAWSResource"), Some("false"));
+        let action = "kms:Decrypt";
+        let decrypt = of(Act::Via { action, service });
+        assert_eq!(one(&decrypt, "kms:GrantIsForAWSResource"), None);
+    }
+}

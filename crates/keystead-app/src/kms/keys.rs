@@ -16,7 +16,7 @@ use super::change::change;
 use super::conditions::{Call, NewKey};
 use super::find::{self, Ask, Names};
 use super::record::{Held, KEYS, KeyRecord, key_of, owner};
-use super::{elsewhere, page_size_of, policies, shown, tags};
+use super::{elsewhere, managed, page_size_of, policies, shown, tags};
 use crate::access::{Act, Resource};
 use crate::{App, Ctx, cursor, ids};
 
@@ -62,7 +62,8 @@ pub async fn create_key(
     })
 }
 
-/// DescribeKey.
+/// DescribeKey. The alias of a service's own key makes that key: "If you specify a predefined AWS alias (an AWS alias with
+/// no key ID), AWS KMS associates the alias with an AWS managed key" (API reference).
 pub async fn describe_key(
     ctx: &Ctx,
     input: wire::DescribeKeyRequest,
@@ -72,6 +73,7 @@ pub async fn describe_key(
         tokens: input.grant_tokens.as_deref().unwrap_or_default(),
         ..Ask::OWN
     };
+    managed::on_first_use(ctx, &input.key_id, Act::Own).await?;
     let found = find::key(ctx, &input.key_id, Names::KeyOrAlias, ask).await?;
     let mut metadata = shown::metadata(&found.record.key);
     elsewhere::show(ctx, &found.record.key, &mut metadata).await?;

@@ -23,6 +23,8 @@ pub(crate) struct LastUsage {
     operation: String,
     /// The id of the request.
     request: String,
+    /// The id of its audit event.
+    event: String,
 }
 
 impl Versioned for LastUsage {
@@ -42,7 +44,7 @@ pub async fn get_key_last_usage(
         key_last_usage: last.map(|last| wire::KeyLastUsageData {
             operation: wire::KeyLastUsageTrackingOperation::parse(&last.operation),
             timestamp: Some(last.at),
-            cloud_trail_event_id: None,
+            cloud_trail_event_id: Some(last.event),
             kms_request_id: Some(last.request),
         }),
         // Every use since the key was made is known.
@@ -54,17 +56,21 @@ pub async fn get_key_last_usage(
 /// Notes a use.
 pub(super) fn note(ctx: &Ctx, key: &Key, operation: &'static str) {
     let at = key_of(&key.account, &key.region, &key.id);
+    // Where there is no randomness for it, the call has no event either, and fails.
+    let event = ctx.access.event_id().unwrap_or_default();
     ctx.app.last_usages.note(
         &at,
         |last| {
             last.at = ctx.now;
             operation.clone_into(&mut last.operation);
             last.request.clone_from(&ctx.request_id);
+            event.clone_into(&mut last.event);
         },
         || LastUsage {
             at: ctx.now,
             operation: operation.to_owned(),
             request: ctx.request_id.clone(),
+            event: event.to_owned(),
         },
     );
 }

@@ -22,6 +22,7 @@ mod keys;
 mod last_usage;
 pub(crate) mod lent;
 mod life;
+pub(crate) mod managed;
 mod policies;
 mod principals;
 mod record;

@@ -34,7 +34,7 @@ pub(super) async fn resolve(app: &App, text: &str) -> Result<Option<Party>> {
         ("sts", Some(("assumed-role", rest))) => match rest.split_once('/') {
             Some((role, session)) if !session.is_empty() => {
                 let found = record::find::<Role>(store, &account, role).await?;
-                found.map(|found| found.value.entity.id)
+                found.map(|found| format!("{}:{session}", found.value.entity.id))
             }
             _ => None,
         },
@@ -73,7 +73,7 @@ pub(super) fn keys_of(principal: &Principal) -> Vec<String> {
         PrincipalKind::Root => vec![account],
         PrincipalKind::User { .. } => vec![identity_key(&principal.arn, unique), account],
         PrincipalKind::Role { arn, .. } => vec![
-            identity_key(&principal.arn, unique),
+            identity_key(&principal.arn, Some(&principal.user_id)),
             identity_key(arn, unique),
             account,
         ],

@@ -38,7 +38,8 @@ pub struct Grant {
 
 /// Somebody whom a grant names.
 ///
-/// An identity is kept with its unique id: who comes later under the name of one that was deleted is somebody else.
+/// An identity is known by its unique id: who is renamed stays who he is, and who comes later under the name of one that was
+/// deleted is somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Party {
     /// An account as a whole.
@@ -49,7 +50,7 @@ pub enum Party {
         arn: String,
         /// Its account.
         account: AccountId,
-        /// The unique id of the user or role; `None` for a federated user.
+        /// The unique id of the user or role, or of the session (`AROA...:NAME`); `None` for a federated user.
         id: Option<String>,
     },
     /// A service, by its principal's name.
@@ -134,10 +135,13 @@ pub fn check_room(key: &Key) -> Result<()> {
     }
 }
 
-/// [`Party::key`] of an identity. Partitions are worlds apart: here there is one, whatever it is called.
+/// [`Party::key`] of an identity; where it has no id, the ARN is all there is to tell it by. Partitions are worlds apart:
+/// here there is one, whatever it is called.
 pub fn identity_key(arn: &str, id: Option<&str>) -> String {
-    let named = arn.splitn(3, ':').nth(2).unwrap_or_default();
-    format!("{named} {}", id.unwrap_or_default())
+    match id {
+        Some(id) => id.to_owned(),
+        None => arn.splitn(3, ':').nth(2).unwrap_or_default().to_owned(),
+    }
 }
 
 impl Terms {

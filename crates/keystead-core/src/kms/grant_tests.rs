@@ -263,9 +263,12 @@ fn parties_are_told_apart_by_who_they_are() {
         id: Some(id.into()),
     };
     let bob = user("arn:aws:iam::111122223333:user/bob", "AIDA1");
+    let renamed = user("arn:aws:iam::111122223333:user/robert", "AIDA1");
+    assert_eq!(bob.key(), renamed.key());
+    let federated = |arn| identity_key(arn, None);
     assert_eq!(
-        bob.key(),
-        identity_key("arn:aws-cn:iam::111122223333:user/bob", Some("AIDA1"))
+        federated("arn:aws:sts::111122223333:federated-user/x"),
+        federated("arn:aws-cn:sts::111122223333:federated-user/x")
     );
     assert_ne!(
         bob.key(),

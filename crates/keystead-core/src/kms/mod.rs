@@ -13,6 +13,7 @@ mod grant_tests;
 mod import;
 mod key;
 mod life;
+pub mod managed;
 mod regions;
 mod rotation;
 mod spec;

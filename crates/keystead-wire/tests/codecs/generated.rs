@@ -42,9 +42,10 @@ fn tables_are_sorted_and_whole() {
     assert_eq!(count("ACM PCA"), Some((21, 23)));
     assert_eq!(count("ACM"), Some((18, 40)));
     assert_eq!(count("STS"), Some((7, 11)));
-    assert_eq!(count("Keystead"), Some((6, 6)));
+    assert_eq!(count("Keystead"), Some((14, 14)));
     assert_eq!(count("RolesAnywhere"), Some((28, 30)));
-    assert_eq!(count("KMS"), Some((0, 56)));
+    assert_eq!(count("KMS"), Some((56, 56)));
+    assert_eq!(count("KMS XKS proxy"), Some((4, 4)));
     assert_eq!(count("Secrets Manager"), Some((0, 26)));
 }
 
@@ -86,6 +87,13 @@ fn patterns_hold() {
                         "arn:aws:rolesanywhere:us-east-1:1:alias/profile/x",
                         "arn:aws:rolesanywhere:us-east-1:1:alias/trust-anchor/x",
                         "00000000-0000-4000-8000-000000000000",
+                        "cluster-aaaaaaaaaaa",
+                        "https://xks.example.com",
+                        "/kms/xks/v1",
+                        "com.amazonaws.vpce.us-east-1.vpce-svc-0",
+                        "alias/x",
+                        "arn:aws:s3:us-east-1:123456789012:x",
+                        "us-east-1",
                     ];
                     let taken = samples.iter().any(|sample| pattern.matches(sample));
                     assert!(taken, "{}: {}", schema.name, pattern.source);

@@ -136,8 +136,8 @@ fn unknown_and_unserved_operations_in_json() {
             "docs/coverage.md",
         ),
         (
-            "TrentService.Encrypt",
-            "Encrypt of KMS is not served; docs/coverage.md",
+            "secretsmanager.GetSecretValue",
+            "GetSecretValue of Secrets Manager is not served; docs/coverage.md",
         ),
     ] {
         let (status, content_type, body) = refused(&json(target), b"{}");

@@ -9,7 +9,7 @@ use keystead_core::kms::{Fault, WrappingAlgorithm};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::StoredMaterial;
 use keystead_crypto::seal::TokenSealer;
-use keystead_store::Store;
+use keystead_store::{Store, Versioned, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// What a token says.
@@ -21,6 +21,10 @@ pub(super) struct Token {
     pub(super) algorithm: WrappingAlgorithm,
     /// Until when, in microseconds since 1970.
     expires: i64,
+}
+
+impl Versioned for Token {
+    const MARKER: &'static str = "kms.import-token/1";
 }
 
 impl Token {
@@ -39,7 +43,7 @@ impl Token {
 
     /// The token's bytes, for the KMS key with this record key.
     pub(super) fn seal(&self, store: &Store, at: &str) -> Result<Vec<u8>> {
-        let plain = rmp_serde::to_vec(self).map_err(|error| {
+        let plain = encode(self).map_err(|error| {
             let message = format!("cannot write an import token: {error}");
             Error::new(ErrorKind::Internal, message)
         })?;
@@ -55,7 +59,7 @@ impl Token {
                 .error("The import token is invalid or is associated with a different KMS key.")
         };
         let plain = sealer(store)?.open(at, sealed).map_err(|_| invalid())?;
-        let token: Self = rmp_serde::from_slice(&plain).map_err(|_| invalid())?;
+        let token: Self = decode(&plain).map_err(|_| invalid())?;
         if token.expires <= now.as_microsecond() {
             return Err(Fault::ExpiredImportToken.error(
                 "The import token is expired: get a new token and wrapping key by GetParametersForImport, and wrap the key material anew.",

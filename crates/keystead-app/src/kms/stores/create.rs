@@ -20,9 +20,11 @@ pub async fn create_custom_key_store(
     let kind = input
         .custom_key_store_type
         .unwrap_or(wire::CustomKeyStoreType::AwsCloudhsm);
-    let (backing, secret) = match kind {
-        wire::CustomKeyStoreType::ExternalKeyStore => external(&input)?,
-        wire::CustomKeyStoreType::AwsCloudhsm => cloud_hsm(&input)?,
+    let is_external = kind == wire::CustomKeyStoreType::ExternalKeyStore;
+    check_members(is_external, &given(&input))?;
+    let (backing, secret) = match is_external {
+        true => external(&input)?,
+        false => cloud_hsm(&input)?,
     };
     let kept = Kept {
         store: KeyStore {
@@ -74,27 +76,10 @@ async fn introduce(ctx: &Ctx, kept: &Kept) -> Result<()> {
 }
 
 fn external(input: &wire::CreateCustomKeyStoreRequest) -> Result<(Backing, Zeroizing<String>)> {
-    refuse(
-        "EXTERNAL_KEY_STORE",
-        &[
-            ("CloudHsmClusterId", input.cloud_hsm_cluster_id.is_some()),
-            ("KeyStorePassword", input.key_store_password.is_some()),
-            (
-                "TrustAnchorCertificate",
-                input.trust_anchor_certificate.is_some(),
-            ),
-        ],
-    )?;
-    check_connectivity(
-        input.xks_proxy_connectivity.or_else(|| {
-            let named = input.xks_proxy_vpc_endpoint_service_name.as_ref();
-            named.map(|_| wire::XksProxyConnectivityType::VpcEndpointService)
-        }),
-        input.xks_proxy_vpc_endpoint_service_name.as_deref(),
-    )?;
-    let connectivity = input.xks_proxy_connectivity;
+    let service = input.xks_proxy_vpc_endpoint_service_name.as_deref();
+    check_connectivity(input.xks_proxy_connectivity, service)?;
     let (Some(_), Some(endpoint), Some(path), Some(credential)) = (
-        connectivity,
+        input.xks_proxy_connectivity,
         &input.xks_proxy_uri_endpoint,
         &input.xks_proxy_uri_path,
         &input.xks_proxy_authentication_credential,
@@ -114,28 +99,6 @@ fn external(input: &wire::CreateCustomKeyStoreRequest) -> Result<(Backing, Zeroi
 }
 
 fn cloud_hsm(input: &wire::CreateCustomKeyStoreRequest) -> Result<(Backing, Zeroizing<String>)> {
-    refuse(
-        "AWS_CLOUDHSM",
-        &[
-            (
-                "XksProxyConnectivity",
-                input.xks_proxy_connectivity.is_some(),
-            ),
-            (
-                "XksProxyUriEndpoint",
-                input.xks_proxy_uri_endpoint.is_some(),
-            ),
-            ("XksProxyUriPath", input.xks_proxy_uri_path.is_some()),
-            (
-                "XksProxyAuthenticationCredential",
-                input.xks_proxy_authentication_credential.is_some(),
-            ),
-            (
-                "XksProxyVpcEndpointServiceName",
-                input.xks_proxy_vpc_endpoint_service_name.is_some(),
-            ),
-        ],
-    )?;
     let (Some(cluster_id), Some(trust_anchor), Some(password)) = (
         &input.cloud_hsm_cluster_id,
         &input.trust_anchor_certificate,
@@ -153,9 +116,53 @@ fn cloud_hsm(input: &wire::CreateCustomKeyStoreRequest) -> Result<(Backing, Zero
     Ok((backing, Zeroizing::new(password.expose().clone())))
 }
 
-/// Refuses members that belong to the other type of store.
-pub(super) fn refuse(kind: &str, foreign: &[(&str, bool)]) -> Result<()> {
-    match foreign.iter().find(|(_, given)| *given) {
+/// The members that belong to one type of store, by their names.
+fn given(input: &wire::CreateCustomKeyStoreRequest) -> [(&'static str, bool); 8] {
+    [
+        ("CloudHsmClusterId", input.cloud_hsm_cluster_id.is_some()),
+        ("KeyStorePassword", input.key_store_password.is_some()),
+        (
+            "TrustAnchorCertificate",
+            input.trust_anchor_certificate.is_some(),
+        ),
+        (
+            "XksProxyConnectivity",
+            input.xks_proxy_connectivity.is_some(),
+        ),
+        (
+            "XksProxyUriEndpoint",
+            input.xks_proxy_uri_endpoint.is_some(),
+        ),
+        ("XksProxyUriPath", input.xks_proxy_uri_path.is_some()),
+        (
+            "XksProxyAuthenticationCredential",
+            input.xks_proxy_authentication_credential.is_some(),
+        ),
+        (
+            "XksProxyVpcEndpointServiceName",
+            input.xks_proxy_vpc_endpoint_service_name.is_some(),
+        ),
+    ]
+}
+
+/// Refuses members that belong to the other type of store, as their names tell.
+pub(super) fn check_members(external: bool, given: &[(&str, bool)]) -> Result<()> {
+    let (kind, foreign): (_, &[&str]) = match external {
+        true => (
+            "EXTERNAL_KEY_STORE",
+            &[
+                "CloudHsmClusterId",
+                "KeyStorePassword",
+                "TrustAnchorCertificate",
+            ],
+        ),
+        false => ("AWS_CLOUDHSM", &["Xks"]),
+    };
+    let is_foreign = |name: &str| foreign.iter().any(|start| name.starts_with(start));
+    let mut wrong = given
+        .iter()
+        .filter(|(name, given)| *given && is_foreign(name));
+    match wrong.next() {
         None => Ok(()),
         Some((name, _)) => Err(Error::new(
             ErrorKind::Validation,

@@ -9,6 +9,8 @@ mod create;
 mod keys;
 mod proxy;
 mod record;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use keystead_core::kms::{Backing, Connection, KeyStore, StoreCommand};
