@@ -2,18 +2,20 @@
 by Keystead itself as the other side."""
 
 import base64
+import datetime
 import itertools
 import json
 import os
 import socket
 import threading
 
+import botocore.exceptions
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 import xks_proxy
 from refusals import code_of, refused, words_of
-from server import Server, StartFailure
+from server import ACCOUNT, Server, StartFailure
 from waiting import until
 from web_issuer import certificate
 
@@ -21,12 +23,15 @@ REGIONS = itertools.count(1)
 GONE = "cks-00000000000000000"
 
 
+def patient(folder, more=""):
+    """A server whose KMS waits longer for proxies than AWS's: this machine may be busy."""
+    (folder / "keystead.toml").write_text(f"[xks]\ndeadline_ms = 10000\n{more}")
+    return Server(folder, "--config", str(folder / "keystead.toml")).start()
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
-    """A server whose KMS is patient with proxies: this machine may be busy."""
-    folder = tmp_path_factory.mktemp("cloud")
-    (folder / "keystead.toml").write_text("[xks]\ndeadline_ms = 10000\n")
-    started = Server(folder, "--config", str(folder / "keystead.toml")).start()
+    started = patient(tmp_path_factory.mktemp("cloud"))
     yield started
     started.kill()
 
@@ -42,6 +47,15 @@ def proxy():
     made = xks_proxy.Proxy()
     yield made
     made.close()
+
+
+def code_of_nothing(call):
+    """The refusal of this call; nothing where it goes well."""
+    try:
+        call()
+    except botocore.exceptions.ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
 
 
 def create(kms, proxy, name="external", **more):
@@ -489,6 +503,55 @@ def test_a_proxy_is_edited_while_it_is_connected_but_not_moved(kms, proxy, store
     assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"hello"
 
 
+def test_what_keys_of_a_store_do_not_do(kms, key):
+    for call in (
+        lambda: kms.enable_key_rotation(KeyId=key),
+        lambda: kms.rotate_key_on_demand(KeyId=key),
+        lambda: kms.generate_data_key_pair(KeyId=key, KeyPairSpec="ECC_NIST_P256"),
+        lambda: kms.generate_data_key_pair_without_plaintext(KeyId=key, KeyPairSpec="ECC_NIST_P256"),
+    ):
+        code, words = words_of(call)
+        assert code == "UnsupportedOperationException", words
+
+
+def test_a_policy_can_ask_whose_account_calls(cloud, kms, name):
+    iam = cloud.client("iam")
+    iam.create_user(UserName=name)
+    access = iam.create_access_key(UserName=name)["AccessKey"]
+    mine = cloud.client("kms", key_id=access["AccessKeyId"], secret=access["SecretAccessKey"])
+    for account, allowed in ((ACCOUNT, True), ("999999999999", False)):
+        statement = {
+            "Effect": "Allow",
+            "Action": "kms:DescribeCustomKeyStores",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        if allowed:
+            assert mine.describe_custom_key_stores()["Truncated"] is False
+        else:
+            with refused("AccessDeniedException"):
+                mine.describe_custom_key_stores()
+
+
+def test_a_deleted_key_frees_its_external_key_and_its_store(tmp_path, proxy):
+    server = patient(tmp_path)
+    kms = server.client("kms")
+    store = create(kms, proxy)
+    connect(kms, store)
+    key = key_in(kms, store)["Arn"]
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    with refused("XksKeyAlreadyInUseException"):
+        key_in(kms, store)
+    server.kill()
+    kms = server.start(ahead=datetime.timedelta(days=8)).client("kms")
+    until("the key's end", lambda: code_of_nothing(lambda: kms.describe_key(KeyId=key)))
+    disconnect(kms, store)
+    kms.delete_custom_key_store(CustomKeyStoreId=store)
+    server.kill()
+
+
 def test_stores_that_are_not_there(kms):
     for call in (kms.connect_custom_key_store, kms.disconnect_custom_key_store, kms.delete_custom_key_store):
         with refused("CustomKeyStoreNotFoundException", GONE):
@@ -515,8 +578,7 @@ def trusting(tmp_path_factory, authority):
     """A KMS that trusts the authority."""
     folder = tmp_path_factory.mktemp("trusting")
     (folder / "ca.pem").write_bytes(authority[0].public_bytes(serialization.Encoding.PEM))
-    (folder / "keystead.toml").write_text(f"[xks]\ndeadline_ms = 10000\nauthorities = '{folder}/ca.pem'\n")
-    started = Server(folder, "--config", str(folder / "keystead.toml")).start()
+    started = patient(folder, f"authorities = '{folder}/ca.pem'\n")
     yield started.client("kms")
     started.kill()
 
@@ -557,8 +619,7 @@ class TestTls:
 
 
 def test_a_store_and_its_keys_are_there_after_a_power_cut(tmp_path):
-    (tmp_path / "keystead.toml").write_text("[xks]\ndeadline_ms = 10000\n")
-    server = Server(tmp_path, "--config", str(tmp_path / "keystead.toml")).start()
+    server = patient(tmp_path)
     proxy = xks_proxy.Proxy()
     kms = server.client("kms")
     store = create(kms, proxy)

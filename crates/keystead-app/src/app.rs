@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_core::{AccountId, Error};
+use keystead_crypto::token::{Token, TokenOptions};
 use keystead_crypto::{KeyRing, KeyRingOptions};
 use keystead_store::journal::{Journal, JournalOptions};
 use keystead_store::{Store, StoreOptions};
@@ -74,6 +75,8 @@ pub struct AppOptions {
     pub accept_rollback: bool,
     /// Where time comes from.
     pub env: Arc<dyn Env>,
+    /// Tokens in which keys may live, by their names.
+    pub tokens: Vec<(String, TokenOptions)>,
     /// How documents of other servers are got.
     pub fetch: Fetch,
     /// How other servers are called.
@@ -117,6 +120,11 @@ impl App {
         let store = Store::open(how).await?;
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
+        for (name, token) in options.tokens {
+            let token =
+                Token::connect(name, token).map_err(|error| OpenError(error.to_string()))?;
+            keys.attach_token(token);
+        }
         let (account, root) = credentials::establish(
             &store,
             options.account,

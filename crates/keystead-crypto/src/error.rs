@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use keystead_core::kms::Fault;
 use keystead_core::{Error, ErrorKind};
 
+use crate::token::{TokenError, TokenFailure};
+
 /// A refusal or failure of this crate. The text never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +33,8 @@ pub enum CryptoError {
     RootKeyMissing(PathBuf),
     /// The root key file is unsafe, damaged, in the way, or belongs to another store.
     RootKey(String),
+    /// The token that a key is in does not do its part.
+    Token(TokenError),
     /// The library or the operating system failed where neither should.
     Internal(String),
 }
@@ -58,18 +62,31 @@ impl fmt::Display for CryptoError {
             | Self::WrongMaterial(message)
             | Self::RootKey(message)
             | Self::Internal(message) => f.write_str(message),
+            Self::Token(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for CryptoError {}
 
+/// What a token cannot do is refused as what the program cannot do, and a token that is too busy is
+/// no different from a program that is.
+impl From<TokenError> for CryptoError {
+    fn from(error: TokenError) -> Self {
+        match error.failure {
+            TokenFailure::Busy => Self::Busy,
+            TokenFailure::Unsupported => Self::Unsupported(error.message),
+            _ => Self::Token(error),
+        }
+    }
+}
+
 /// The meaning where the caller knows no better one; a use case that knows whether it read a
 /// request or a certificate chooses its own kind.
 impl From<CryptoError> for Error {
     fn from(error: CryptoError) -> Self {
         let kind = match error {
-            CryptoError::Busy => ErrorKind::Unavailable,
+            CryptoError::Busy | CryptoError::Token(_) => ErrorKind::Unavailable,
             CryptoError::Malformed(_)
             | CryptoError::Unsupported(_)
             | CryptoError::BadSignature(_) => ErrorKind::InvalidArgs,

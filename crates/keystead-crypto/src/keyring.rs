@@ -9,20 +9,22 @@
 //! else runs on the ring's own threads (see `pool`), and RSA keys come from a small reserve where
 //! possible (see `reserve`).
 //!
-//! A stored key names its provider. There is one, this process; a PKCS #11 token will be another
-//! variant, and nothing outside this module will notice.
+//! A stored key names its provider: this process, or a PKCS #11 token (see `tokens`) in which the
+//! key was made, and which it does not leave.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use keystead_core::x509::{KeySpec, SignatureAlgorithm};
 use lru::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::seal::{DataKey, KeyId, RootKey};
+use crate::token::Token;
 use crate::x509::{Csr, pem};
 use crate::{CryptoError, digest};
 
@@ -32,8 +34,11 @@ mod material;
 mod pool;
 mod reserve;
 mod soft;
+mod tokens;
 
+pub(crate) use material::low_s;
 pub use material::{DataPair, NewMaterial, StoredMaterial};
+pub(crate) use tokens::Held;
 
 use material::Materials;
 use pool::{Lane, Pool};
@@ -76,6 +81,23 @@ enum Provider {
         #[serde(with = "serde_bytes")]
         sealed: Vec<u8>,
     },
+    /// In the token of this name, under the key's own id.
+    Token { token: String },
+}
+
+impl Provider {
+    /// The sealed private half.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unsupported`] when it is in a token, and stays there.
+    fn sealed(&self) -> Result<&[u8], CryptoError> {
+        match self {
+            Self::Software { sealed } => Ok(sealed),
+            Self::Token { token } => Err(CryptoError::Unsupported(format!(
+                "the key is in the token {token}, and cannot be taken out of it"
+            ))),
+        }
+    }
 }
 
 impl StoredKey {
@@ -94,6 +116,7 @@ impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Software { .. } => f.write_str("Software"),
+            Self::Token { token } => write!(f, "Token({token})"),
         }
     }
 }
@@ -150,6 +173,7 @@ pub struct KeyRing {
     requests: Mutex<LruCache<[u8; 32], Arc<Csr>>>,
     pool: Pool,
     reserve: Option<Reserve>,
+    tokens: RwLock<BTreeMap<String, Arc<Token>>>,
 }
 
 impl KeyRing {
@@ -167,6 +191,7 @@ impl KeyRing {
             requests: Mutex::new(LruCache::new(CACHED_REQUESTS)),
             pool: Pool::new(options.threads)?,
             reserve: options.reserve.then(Reserve::new),
+            tokens: RwLock::default(),
         }))
     }
 
@@ -219,7 +244,8 @@ impl KeyRing {
     /// # Errors
     /// [`CryptoError::Mismatch`] when such a key cannot make such signatures;
     /// [`CryptoError::Sealed`] when the stored key was altered; [`CryptoError::RootKey`] when it
-    /// belongs to another root key; [`CryptoError::Busy`].
+    /// belongs to another root key; [`CryptoError::Token`] when the token that it is in does not do
+    /// its part; [`CryptoError::Busy`].
     pub async fn sign(
         &self,
         key: &StoredKey,
@@ -228,6 +254,9 @@ impl KeyRing {
     ) -> Result<Vec<u8>, CryptoError> {
         if !key.spec.fits(algorithm) {
             return Err(soft::unfit());
+        }
+        if let Some(held) = self.in_token(key.id, &key.provider)? {
+            return held.sign_certificate(key.spec, algorithm, message).await;
         }
         if is_inline(key.spec) {
             return self.vault.ready(key)?.sign(algorithm, message);
@@ -268,6 +297,9 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::sign`].
     pub async fn public_key(&self, key: &StoredKey) -> Result<Vec<u8>, CryptoError> {
+        if let Some(held) = self.in_token(key.id, &key.provider)? {
+            return held.public_key(key.spec).await;
+        }
         self.with_key(key, SoftKey::spki).await
     }
 
@@ -392,7 +424,7 @@ impl Vault {
 
     /// The key in clear.
     fn pkcs8(&self, key: &StoredKey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        let Provider::Software { sealed } = &key.provider;
+        let sealed = key.provider.sealed()?;
         self.sealing.open_own(&binding(key.id, key.spec), sealed)
     }
 }

@@ -31,6 +31,7 @@ pub mod random;
 pub mod seal;
 #[cfg(test)]
 mod testing;
+pub mod token;
 pub mod x509;
 
 pub use error::CryptoError;

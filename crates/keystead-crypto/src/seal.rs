@@ -1,6 +1,6 @@
 //! Sealing: what leaves this process for a disk is encrypted and bound to where it belongs.
 //!
-//! Three layers. A [`RootKey`] (a file today) wraps [`DataKey`]s; a data key, held by a [`Sealer`],
+//! Three layers. A [`RootKey`] (a file, which a token may seal) wraps [`DataKey`]s; a data key, held by a [`Sealer`],
 //! seals records; and the root key yields, by HKDF, keys for other purposes ([`RootKey::derive`]).
 //!
 //! **Nonces.** Plain AES-256-GCM has a 96-bit nonce; drawn at random, one key is good for 2^32
@@ -29,7 +29,7 @@ mod root;
 mod token;
 pub(crate) mod xaes;
 
-pub use root::RootKey;
+pub use root::{RootKey, RootKeyFile, SealedRootKey};
 pub use token::TokenSealer;
 
 /// First byte of every envelope.

@@ -12,18 +12,22 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
+mod alone;
 mod aws;
 mod envoy;
 mod http;
 mod keystead;
 mod process;
+mod softhsm;
 mod tools;
 mod wait;
 
+pub use alone::alone;
 pub use aws::Aws;
 pub use envoy::Envoy;
 pub use http::get;
 pub use keystead::{Failure, Keystead, Start};
 pub use process::Process;
+pub use softhsm::{PIN, SoftHsm};
 pub use tools::tool;
 pub use wait::until;

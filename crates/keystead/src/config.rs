@@ -2,12 +2,14 @@
 //!
 //! [`FileConfig`] is what is parsed; [`Config`] is what is trusted: every value checked.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_core::{AccountId, Region};
+use keystead_crypto::token::{DEFAULT_SESSIONS, PinSource, TokenOptions};
 use keystead_server::limits::EXCHANGE_DEADLINE;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) names: Vec<String>,
     /// Whether an answer waits until its audit event is on disk.
     pub(crate) audit_sync: bool,
+    /// PKCS #11 tokens in which keys may live, by their names.
+    pub(crate) tokens: Vec<(String, TokenOptions)>,
     /// Authorities of external key stores' proxies, trusted beside the machine's own.
     pub(crate) xks_authorities: Vec<CertificateDer<'static>>,
     /// How long KMS waits for such a proxy.
@@ -58,6 +62,49 @@ pub(crate) struct TlsFiles {
 struct XksFile {
     authorities: Option<PathBuf>,
     deadline_ms: Option<u64>,
+}
+
+/// A PKCS #11 token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenFile {
+    module: PathBuf,
+    label: Option<String>,
+    serial: Option<String>,
+    pin_file: PathBuf,
+    sessions: Option<usize>,
+    cluster_id: Option<String>,
+}
+
+impl TokenFile {
+    fn checked(self, name: &str) -> Result<TokenOptions, Failure> {
+        let refuse = |what: &str| Err(Failure(format!("the token {name} {what}")));
+        if !self.module.is_absolute() {
+            return refuse("needs the absolute path of its module");
+        }
+        if let Some(id) = &self.cluster_id
+            && !is_cluster_id(id)
+        {
+            return refuse(
+                "has a cluster_id that AWS's clients do not take: expected cluster- and 11 to 16 letters or digits from 2 to 7",
+            );
+        }
+        Ok(TokenOptions {
+            module: self.module,
+            label: self.label,
+            serial: self.serial,
+            pin: PinSource::File(self.pin_file),
+            sessions: self.sessions.unwrap_or(DEFAULT_SESSIONS),
+            cluster_id: self.cluster_id,
+        })
+    }
+}
+
+/// As KMS's model has them (`CloudHsmClusterIdType`).
+fn is_cluster_id(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'2'..=b'7');
+    text.strip_prefix("cluster-")
+        .is_some_and(|id| (11..=16).contains(&id.len()) && id.bytes().all(letter))
 }
 
 /// What the command line said; the file fills what is missing.
@@ -84,6 +131,8 @@ struct FileConfig {
     names: Vec<String>,
     #[serde(default)]
     audit_sync: bool,
+    #[serde(default)]
+    token: BTreeMap<String, TokenFile>,
     #[serde(default)]
     xks: XksFile,
 }
@@ -123,6 +172,14 @@ impl Config {
             tls: parsed.tls,
             names: parsed.names,
             audit_sync: parsed.audit_sync,
+            tokens: parsed
+                .token
+                .into_iter()
+                .map(|(name, token)| {
+                    let checked = token.checked(&name)?;
+                    Ok((name, checked))
+                })
+                .collect::<Result<_, Failure>>()?,
             xks_authorities: match &parsed.xks.authorities {
                 Some(path) => authorities(path)?,
                 None => Vec::new(),

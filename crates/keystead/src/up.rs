@@ -46,6 +46,11 @@ Configuration file (all of it optional):
   [tls]                              # default: a certificate that Keystead issues itself
   certificate = \"/etc/keystead/tls.pem\"
   key = \"/etc/keystead/tls.key\"
+  [token.hsm]                        # a PKCS #11 token, for custom key stores of KMS; any name
+  module = \"/usr/lib/softhsm/libsofthsm2.so\"
+  label = \"keystead\"               # or serial, where there is more than one token
+  pin_file = \"/etc/keystead/hsm.pin\"        # mode 0600
+  cluster_id = \"cluster-myhsmmyhsm\" # default: made of the token's serial number
   [xks]                              # proxies of external key stores that KMS uses
   authorities = \"/etc/keystead/xks-ca.pem\"  # trusted beside the machine's own
   deadline_ms = 250                  # how long KMS waits for a proxy
@@ -105,6 +110,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         audit_sync: config.audit_sync,
         accept_rollback,
         env: Arc::new(env),
+        tokens: config.tokens.clone(),
         fetch: keystead_server::fetch(),
         exchange: keystead_server::exchange(ExchangeOptions {
             authorities: config.xks_authorities.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keystead_core::kms::{EncryptionContext, KeySpec};
+use keystead_core::kms::{EncryptionContext, Fault, KeySpec};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::{DataPair, random};
 use keystead_wire::kms as wire;
@@ -179,6 +179,13 @@ impl Wanted<'_> {
         spec: wire::DataKeyPairSpec,
     ) -> Result<(Arc<Found>, DataPair, Vec<u8>)> {
         let found = self.under(ctx, &[]).await?;
+        // GenerateDataKeyPair, `KeyId`: no key in a custom key store.
+        if found.record.key.store.is_some() {
+            return Err(Fault::UnsupportedOperation.error(format!(
+                "{} is in a custom key store, and makes no data key pairs.",
+                found.arn
+            )));
+        }
         let spec = KeySpec::parse(spec.as_str())?;
         unless_tried(self.dry_run)?;
         let pair = ctx.app.keys.generate_pair(spec).await.map_err(refused)?;

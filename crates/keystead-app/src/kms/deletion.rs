@@ -74,8 +74,15 @@ async fn remove(app: &App, mut family: Family, now: Timestamp) -> Result<()> {
     // What a brother goes on with is the same.
     let theirs: Vec<_> = others.iter().flat_map(|other| &other.record.held).collect();
     for Held { material, .. } in own.record.held {
-        if !theirs.iter().any(|held| held.material == material) {
-            app.keys.forget(&material);
+        if theirs.iter().any(|held| held.material == material) {
+            continue;
+        }
+        app.keys.forget(&material);
+        // "KMS makes a best effort to delete the key material from the associated cluster" (API reference,
+        // ScheduleKeyDeletion): a token that is away does not hold the end of a key up.
+        if let Err(error) = app.keys.destroy_material(&material).await {
+            let key = own.record.key.arn();
+            tracing::error!(key, %error, "a deleted key's material is still in its token: delete it there");
         }
     }
     Ok(())

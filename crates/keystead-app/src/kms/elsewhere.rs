@@ -1,14 +1,13 @@
 //! What a custom key store adds to a key that is in one.
 
-use keystead_core::kms::{Connection, Fault, Key, KeyState};
+use keystead_core::kms::{Connection, Key, KeyState};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_wire::kms as wire;
-use zeroize::Zeroizing;
 
 use super::stores;
 use crate::Ctx;
 
-pub(super) use super::stores::{check_connected, enter, place, unwrap, wrap};
+pub(super) use super::stores::{check_connected, enter, place, random, unwrap, wrap};
 
 /// The key's state, over which lies whether the key store that it is in is connected.
 pub(super) async fn state(ctx: &Ctx, key: &Key) -> Result<KeyState> {
@@ -38,9 +37,4 @@ pub(super) fn check_inner(key: &Key, opened: bool) -> Result<()> {
         ErrorKind::InvalidState,
         "The ciphertext that the external key store proxy submitted for decryption, or the encryption context, is corrupted, missing, or otherwise invalid.",
     ))
-}
-
-/// Random bytes of a key store's token.
-pub(super) async fn random(_ctx: &Ctx, store: &str, _length: usize) -> Result<Zeroizing<Vec<u8>>> {
-    Err(Fault::StoreNotFound.error(format!("There is no custom key store {store}.")))
 }

@@ -57,6 +57,14 @@ pub(super) fn refused(error: CryptoError) -> Error {
     match error {
         CryptoError::Malformed(message) => Error::new(ErrorKind::Validation, message),
         CryptoError::Unsupported(message) => Fault::UnsupportedOperation.error(message),
+        // "KMS cryptographic operations return KMSInvalidStateException for all networking and configuration errors with a
+        // KMS key in a custom key store" (developer guide).
+        CryptoError::Token(error) => Error::new(
+            ErrorKind::InvalidState,
+            format!(
+                "The token behind this KMS key's custom key store cannot be used just now: {error}."
+            ),
+        ),
         other => other.into(),
     }
 }

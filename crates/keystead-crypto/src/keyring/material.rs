@@ -34,6 +34,10 @@ mod verify;
 mod wrap;
 
 use ready::Ready;
+pub(crate) use sign::low_s;
+
+pub(super) use encrypt::{encrypt_oaep, oaep, open_with, seal_with};
+pub(super) use sign::{hashed, unfit};
 
 /// Secret keys that are kept ready. With its record one takes 1 KiB, an HMAC key 2, so that the
 /// cache stays under 16 MiB.
@@ -66,6 +70,19 @@ pub struct StoredMaterial {
 }
 
 impl StoredMaterial {
+    /// A key of a token, of the same id there.
+    pub(super) fn in_token(id: KeyId, spec: KeySpec, token: String) -> Self {
+        Self {
+            id,
+            spec,
+            provider: Provider::Token { token },
+        }
+    }
+
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     /// The material's public identity, new for each time that it comes into a ring.
     pub fn id(&self) -> KeyId {
         self.id
@@ -104,7 +121,7 @@ impl std::fmt::Debug for DataPair {
 }
 
 /// The spec of a certificate's key of the same kind, where there is one.
-fn certificate_spec(spec: KeySpec) -> Option<x509::KeySpec> {
+pub(super) fn certificate_spec(spec: KeySpec) -> Option<x509::KeySpec> {
     Some(match spec {
         KeySpec::Rsa2048 => x509::KeySpec::Rsa2048,
         KeySpec::Rsa3072 => x509::KeySpec::Rsa3072,
@@ -177,7 +194,7 @@ impl Materials {
 
     /// See [`NewMaterial::material_id`]. Each part follows its length, so that no two lists of
     /// parts have the same encoding.
-    fn fingerprint(&self, owner: &[u8], spec: KeySpec, identity: &[u8]) -> [u8; 32] {
+    pub(super) fn fingerprint(&self, owner: &[u8], spec: KeySpec, identity: &[u8]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.fingerprints);
         for part in [owner, spec.name().as_bytes(), identity] {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -232,7 +249,7 @@ impl Vault {
         {
             return Ok(Arc::clone(held));
         }
-        let Provider::Software { sealed } = &material.provider;
+        let sealed = material.provider.sealed()?;
         let secret = self
             .sealing
             .open_own(&binding(material.id, material.spec), sealed)?;

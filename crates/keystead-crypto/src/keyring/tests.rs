@@ -12,8 +12,7 @@ fn ring(root: &RootKey) -> Arc<KeyRing> {
 }
 
 fn sealed(key: &StoredKey) -> &[u8] {
-    let Provider::Software { sealed } = &key.provider;
-    sealed
+    key.provider.sealed().unwrap()
 }
 
 #[tokio::test]

@@ -7,11 +7,10 @@
 //! 64 hexadecimal digits: the key
 //! 32 hexadecimal digits: the key's id, which also tells a damaged file
 //! ```
+//!
+//! or, with the key sealed by a token, what `sealed` tells.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -20,12 +19,15 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{DataKey, KeyId, xaes};
 use crate::{CryptoError, digest, random};
 
+mod file;
+mod sealed;
+
+pub use sealed::{RootKeyFile, SealedRootKey};
+
 /// First line of a root key file.
 const HEADER: &str = "keystead root key v1";
 /// The whole file: header, key and id, each with its line end.
 const FILE_LEN: usize = HEADER.len() + 1 + 2 * xaes::KEY + 1 + 2 * KeyId::LEN + 1;
-/// Who else than the owner may do anything: nobody.
-const OTHERS: u32 = 0o077;
 
 /// The key from which all protection at rest descends.
 pub struct RootKey {
@@ -46,79 +48,32 @@ impl RootKey {
         Self { secret }
     }
 
-    /// Makes a root key and stores it in a new file, mode 0600. When this returns, the file is
-    /// complete and durable; if it fails or the machine stops, there is no file at `path`.
+    /// Makes a root key and stores it in a new file, mode 0600, in clear. When this returns, the
+    /// file is complete and durable; if it fails or the machine stops, there is no file at `path`.
     ///
     /// # Errors
     /// [`CryptoError::RootKey`] when something is at `path` already or it cannot be written.
     pub fn create(path: &Path) -> Result<Self, CryptoError> {
         let root = Self::generate()?;
-        let fail = |what: &str, error: std::io::Error| {
-            CryptoError::RootKey(format!(
-                "cannot {what} the root key file {}: {error}",
-                path.display()
-            ))
-        };
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(CryptoError::RootKey(format!(
-                "{} cannot be the name of a root key file",
-                path.display()
-            )));
-        };
-        let directory = if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            directory
-        };
-        // Written under a name that nobody else uses, then linked: a link never replaces a file
-        // and never shows half of one.
-        let mut draft_name = name.to_os_string();
-        draft_name.push(format!(".{}", KeyId::random()?));
-        let draft = directory.join(draft_name);
-        let written = write_draft(&draft, &root.encode())
-            .and_then(|()| fs::hard_link(&draft, path))
-            .and_then(|()| fs::remove_file(&draft))
-            .and_then(|()| File::open(directory)?.sync_all());
-        if let Err(error) = written {
-            // The draft holds a key that nothing uses; failing to remove it harms nothing.
-            let _ = fs::remove_file(&draft);
-            return Err(fail("create", error));
-        }
+        file::create(path, &root.encode())?;
         Ok(root)
     }
 
-    /// Reads the root key from its file.
+    /// Reads the root key from its file, in which it is in clear.
     ///
     /// # Errors
     /// [`CryptoError::RootKeyMissing`] when there is no such file; [`CryptoError::RootKey`] when
-    /// others than its owner have access, or it is not a complete root key file.
+    /// others than its owner have access, it is not a complete root key file, or the key in it is
+    /// sealed.
     pub fn load(path: &Path) -> Result<Self, CryptoError> {
-        let shown = path.display();
-        let fail = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => CryptoError::RootKeyMissing(path.into()),
-            _ => CryptoError::RootKey(format!("cannot read the root key file {shown}: {error}")),
-        };
-        let file = File::open(path).map_err(fail)?;
-        let metadata = file.metadata().map_err(fail)?;
-        if !metadata.is_file() {
-            return Err(CryptoError::RootKey(format!("{shown} is not a file")));
+        match RootKeyFile::read(path)? {
+            RootKeyFile::Clear(root) => Ok(root),
+            RootKeyFile::Sealed(sealed) => Err(CryptoError::RootKey(format!(
+                "the root key in {} is sealed by the token with the serial number {}",
+                path.display(),
+                sealed.serial()
+            ))),
         }
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & OTHERS != 0 {
-            return Err(CryptoError::RootKey(format!(
-                "the root key file {shown} has mode {mode:04o}, so that others can reach it; \
-                 nobody but its owner may: chmod 600 it"
-            )));
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(FILE_LEN + 1));
-        file.take(FILE_LEN as u64 + 1)
-            .read_to_end(&mut text)
-            .map_err(fail)?;
-        Self::decode(&text).map_err(|reason| {
-            CryptoError::RootKey(format!(
-                "the root key file {shown} {reason}; restore it from your copy"
-            ))
-        })
     }
 
     /// Its public identity: tells two root keys apart and says nothing else about them.
@@ -179,11 +134,7 @@ impl RootKey {
         text.push_str(HEADER);
         for bytes in [self.secret.as_slice(), self.id().as_bytes()] {
             text.push('\n');
-            for byte in bytes {
-                for digit in [byte >> 4, byte & 15] {
-                    text.extend(char::from_digit(digit.into(), 16));
-                }
-            }
+            push_hex(&mut text, bytes);
         }
         text.push('\n');
         text
@@ -238,18 +189,20 @@ impl KeyType for Length {
     }
 }
 
-fn write_draft(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+/// Appends the digits of these bytes, without a copy on the way.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn refusal(path: &Path) -> String {

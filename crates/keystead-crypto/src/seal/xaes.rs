@@ -36,11 +36,7 @@ impl Key {
         aad: &[u8],
         in_out: &mut [u8],
     ) -> Result<[u8; TAG], CryptoError> {
-        let (key, nonce) = self.message_key(nonce)?;
-        let tag = key
-            .seal_in_place_separate_tag(nonce, Aad::from(aad), in_out)
-            .map_err(|_| CryptoError::library("seal"))?;
-        <[u8; TAG]>::try_from(tag.as_ref()).map_err(|_| CryptoError::library("seal"))
+        self.message_key(nonce)?.seal(aad, in_out)
     }
 
     /// Decrypts in place what `seal` made with its tag behind it; `None` when it is not authentic.
@@ -50,27 +46,68 @@ impl Key {
         aad: &[u8],
         in_out: &'a mut [u8],
     ) -> Result<Option<&'a mut [u8]>, CryptoError> {
-        let (key, nonce) = self.message_key(nonce)?;
-        Ok(key.open_in_place(nonce, Aad::from(aad), in_out).ok())
+        Ok(self.message_key(nonce)?.open(aad, in_out))
     }
 
-    /// The key and nonce of one message.
-    fn message_key(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), CryptoError> {
-        let fail = || CryptoError::library("derive a message key");
-        let (prefix, suffix) = nonce.split_first_chunk::<12>().ok_or_else(fail)?;
-        let suffix = <[u8; 12]>::try_from(suffix).map_err(|_| fail())?;
+    /// The key of the message with this nonce.
+    pub(crate) fn message_key(&self, nonce: &[u8; NONCE]) -> Result<MessageKey, CryptoError> {
         let mut derived = Zeroizing::new([0; KEY]);
-        for (counter, half) in (1u8..).zip(derived.chunks_exact_mut(KEY / 2)) {
-            // SP 800-108r1: a 16-bit counter, the label "X", a zero byte, the context.
-            let mut block = [0; 16];
-            let (head, context) = block.split_first_chunk_mut::<4>().ok_or_else(fail)?;
-            *head = [0, counter, b'X', 0];
-            context.copy_from_slice(prefix);
-            let tag = cmac::sign(&self.0, &block).map_err(|_| fail())?;
+        for (block, half) in blocks(nonce).iter().zip(derived.chunks_exact_mut(KEY / 2)) {
+            let tag = cmac::sign(&self.0, block)
+                .map_err(|_| CryptoError::library("derive a message key"))?;
             half.copy_from_slice(tag.as_ref());
         }
-        let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| fail())?;
-        Ok((LessSafeKey::new(key), Nonce::assume_unique_for_key(suffix)))
+        MessageKey::new(&derived, nonce)
+    }
+}
+
+/// What is authenticated by AES-CMAC to derive the two halves of a message's key, here or in a token
+/// (SP 800-108r1): a 16-bit counter, the label "X", a zero byte, and as context the first half of
+/// the nonce.
+pub(crate) fn blocks(nonce: &[u8; NONCE]) -> [[u8; 16]; 2] {
+    [1, 2].map(|counter| {
+        let mut block = [0; 16];
+        let fields = [0, counter, b'X', 0].into_iter().chain(*nonce);
+        block
+            .iter_mut()
+            .zip(fields)
+            .for_each(|(to, from)| *to = from);
+        block
+    })
+}
+
+/// The key of one message, with its nonce. Used once.
+pub(crate) struct MessageKey {
+    key: LessSafeKey,
+    nonce: [u8; 12],
+}
+
+impl MessageKey {
+    /// From what was derived for this nonce.
+    pub(crate) fn new(derived: &[u8; KEY], nonce: &[u8; NONCE]) -> Result<Self, CryptoError> {
+        let fail = || CryptoError::library("derive a message key");
+        let key = UnboundKey::new(&AES_256_GCM, derived).map_err(|_| fail())?;
+        let (_, nonce) = nonce.split_last_chunk().ok_or_else(fail)?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            nonce: *nonce,
+        })
+    }
+
+    /// Encrypts in place; the tag is returned.
+    pub(crate) fn seal(self, aad: &[u8], in_out: &mut [u8]) -> Result<[u8; TAG], CryptoError> {
+        let nonce = Nonce::assume_unique_for_key(self.nonce);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), in_out)
+            .map_err(|_| CryptoError::library("seal"))?;
+        <[u8; TAG]>::try_from(tag.as_ref()).map_err(|_| CryptoError::library("seal"))
+    }
+
+    /// Decrypts in place what `seal` made with its tag behind it; `None` when it is not authentic.
+    pub(crate) fn open<'a>(self, aad: &[u8], in_out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let nonce = Nonce::assume_unique_for_key(self.nonce);
+        self.key.open_in_place(nonce, Aad::from(aad), in_out).ok()
     }
 }
 

@@ -47,6 +47,20 @@ impl<'a> PublicKey<'a> {
         self.spec
     }
 
+    /// The point of a key on this curve, uncompressed, and truly on it.
+    pub(crate) fn point(&self, curve: KeySpec) -> Option<&'a [u8]> {
+        let digest = match curve {
+            KeySpec::EcP256 => SignatureAlgorithm::Sha256WithEcdsa,
+            KeySpec::EcP384 => SignatureAlgorithm::Sha384WithEcdsa,
+            KeySpec::EcP521 => SignatureAlgorithm::Sha512WithEcdsa,
+            _ => return None,
+        };
+        let algorithm = self.verification(Scheme::Made(digest))?;
+        let fits = self.spec == Some(curve) && self.bits.first() == Some(&4);
+        let valid = fits && ParsedPublicKey::new(algorithm, self.bits).is_ok();
+        valid.then_some(self.bits)
+    }
+
     /// Whether both are the same key, however its algorithm's parameters are written.
     pub(crate) fn is_same(&self, other: &PublicKey<'_>) -> bool {
         let family = |kind| match kind {

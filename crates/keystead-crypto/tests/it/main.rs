@@ -14,3 +14,4 @@ mod interop;
 mod kms;
 mod memory;
 mod support;
+mod token;

@@ -9,6 +9,7 @@ use keystead_store::Lease;
 
 use super::proxy::{Behind, Proxy};
 use super::record::{self, Kept};
+use super::token;
 use crate::tasks::Outcome;
 use crate::{App, ids};
 
@@ -65,7 +66,9 @@ async fn open(app: &App, region: &Region, kept: &Kept) -> Result<Result<(), Conn
             }
             Ok(outcome.map_err(ProxyFailure::in_connect))
         }
-        Backing::CloudHsm { .. } => Ok(Err(ConnectionError::ClusterNotFound)),
+        Backing::CloudHsm { cluster_id, .. } => {
+            Ok(token::open(app, cluster_id, &kept.secret).await)
+        }
     }
 }
 

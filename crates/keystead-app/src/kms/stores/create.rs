@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::proxy::{Behind, Proxy};
 use super::record::{self, Kept, Stores};
+use super::token;
 use crate::Ctx;
 
 /// CreateCustomKeyStore. What keeps its keys must answer before the store is there.
@@ -16,7 +17,7 @@ pub async fn create_custom_key_store(
     ctx: &Ctx,
     input: wire::CreateCustomKeyStoreRequest,
 ) -> Result<wire::CreateCustomKeyStoreResponse> {
-    ctx.allow_own("*")?;
+    super::allow(ctx)?;
     let kind = input
         .custom_key_store_type
         .unwrap_or(wire::CustomKeyStoreType::AwsCloudhsm);
@@ -66,12 +67,15 @@ async fn introduce(ctx: &Ctx, kept: &Kept) -> Result<()> {
     match &kept.store.backing {
         Backing::External { .. } => {
             let proxy = Proxy::of(&ctx.app, &ctx.region, kept)?;
-            let healthy = proxy.check_health(Behind::of(ctx, "CreateCustomKeyStore")).await;
+            let healthy = proxy
+                .check_health(Behind::of(ctx, "CreateCustomKeyStore"))
+                .await;
             healthy.map_err(|failure| failure.in_store())
         }
-        Backing::CloudHsm { cluster_id, .. } => Err(Fault::ClusterNotFound.error(format!(
-            "The cluster {cluster_id} does not exist: the server's configuration names no token of this id."
-        ))),
+        Backing::CloudHsm {
+            cluster_id,
+            trust_anchor,
+        } => token::introduce(&ctx.app, cluster_id, trust_anchor).await,
     }
 }
 

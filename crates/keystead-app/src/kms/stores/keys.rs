@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::proxy::{Behind, Proxy};
 use super::record::{self, ATTEMPTS, Kept, Read, Stores};
+use super::token;
 use crate::retry::retrying;
 use crate::{App, Ctx};
 
@@ -60,6 +61,14 @@ pub(in crate::kms) async fn place(
                     .await?,
             })
         }
+        (Backing::CloudHsm { cluster_id, .. }, Origin::AwsCloudHsm, None) => Ok(Placed {
+            material: token::generate(&ctx.app, cluster_id, owner).await?,
+            store: InStore {
+                store_id: id.to_owned(),
+                cluster_id: Some(cluster_id.clone()),
+                xks_key_id: None,
+            },
+        }),
         _ => Err(Error::new(
             ErrorKind::Validation,
             format!(
@@ -133,6 +142,26 @@ pub(in crate::kms) async fn leave(app: &App, key: &Key, batch: &mut Batch) -> Re
         Ok(())
     };
     record::stage(app, &key.account, &key.region, batch, count).await
+}
+
+/// Random bytes of a key store's token.
+pub(in crate::kms) async fn random(
+    ctx: &Ctx,
+    id: &str,
+    count: usize,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let read = record::read(&ctx.app, ctx.account(), &ctx.region).await?;
+    let kept = read.stores.find(id)?;
+    match &kept.store.backing {
+        Backing::CloudHsm { cluster_id, .. } => {
+            kept.store.after(StoreCommand::Use)?;
+            token::random(&ctx.app, cluster_id, count).await
+        }
+        // GenerateRandom, `CustomKeyStoreId`.
+        Backing::External { .. } => Err(Fault::UnsupportedOperation.error(format!(
+            "The custom key store {id} is an external key store, which makes no random bytes."
+        ))),
+    }
 }
 
 /// How far the store of a key is connected; `None` for a key that is in none.

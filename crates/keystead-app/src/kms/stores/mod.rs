@@ -11,6 +11,7 @@ mod proxy;
 mod record;
 #[cfg(test)]
 mod tests;
+mod token;
 mod update;
 
 use keystead_core::kms::{Backing, Connection, KeyStore, StoreCommand};
@@ -20,11 +21,13 @@ use keystead_wire::kms as wire;
 
 pub(crate) use connect::{QUEUE, settle};
 pub use create::create_custom_key_store;
-pub(super) use keys::{check_connected, connection, enter, leave, place, unwrap, wrap};
+pub(super) use keys::{check_connected, connection, enter, leave, place, random, unwrap, wrap};
 pub(crate) use record::KnownStores;
 pub use update::update_custom_key_store;
 
+use super::conditions::Call;
 use super::page_size_of;
+use crate::access::Resource;
 use crate::{Ctx, cursor};
 
 /// DescribeCustomKeyStores.
@@ -32,7 +35,7 @@ pub async fn describe_custom_key_stores(
     ctx: &Ctx,
     input: wire::DescribeCustomKeyStoresRequest,
 ) -> Result<wire::DescribeCustomKeyStoresResponse> {
-    ctx.allow_own("*")?;
+    allow(ctx)?;
     let (id, name) = (&input.custom_key_store_id, &input.custom_key_store_name);
     if id.is_some() && name.is_some() {
         return Err(Error::new(
@@ -129,7 +132,7 @@ pub async fn disconnect_custom_key_store(
 
 /// Changes the connection, and has what follows done in the background.
 async fn turn(ctx: &Ctx, id: &str, command: StoreCommand) -> Result<()> {
-    ctx.allow_own("*")?;
+    allow(ctx)?;
     record::edit(ctx, |stores, batch| {
         let kept = stores.find_mut(id)?;
         let next = kept.store.after(command)?;
@@ -148,7 +151,7 @@ pub async fn delete_custom_key_store(
     ctx: &Ctx,
     input: wire::DeleteCustomKeyStoreRequest,
 ) -> Result<wire::DeleteCustomKeyStoreResponse> {
-    ctx.allow_own("*")?;
+    allow(ctx)?;
     let id = &input.custom_key_store_id;
     record::edit(ctx, |stores, _: &mut Batch| {
         stores.find_mut(id)?.store.after(StoreCommand::Delete)?;
@@ -157,6 +160,16 @@ pub async fn delete_custom_key_store(
     })
     .await?;
     Ok(wire::DeleteCustomKeyStoreResponse {})
+}
+
+/// Whether the caller may do this to the account's key stores: they have no names in policies.
+fn allow(ctx: &Ctx) -> Result<()> {
+    let call = Call(ctx);
+    ctx.allow(&Resource {
+        describe: Some(&call),
+        ..Resource::new("*", ctx.account().as_str())
+    })?;
+    Ok(())
 }
 
 /// What a listing's markers are bound to.

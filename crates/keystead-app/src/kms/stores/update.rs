@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::create::{check_connectivity, check_members};
 use super::proxy::{Behind, Proxy};
 use super::record::{self, Kept, Stores};
+use super::token;
 use crate::Ctx;
 
 /// UpdateCustomKeyStore. A new way to the proxy must work before the store takes it.
@@ -16,9 +17,19 @@ pub async fn update_custom_key_store(
     ctx: &Ctx,
     input: wire::UpdateCustomKeyStoreRequest,
 ) -> Result<wire::UpdateCustomKeyStoreResponse> {
-    ctx.allow_own("*")?;
+    super::allow(ctx)?;
     let read = record::read(&ctx.app, ctx.account(), &ctx.region).await?;
     let wanted = changed(&read.stores, &input)?;
+    let before = read.stores.find(&input.custom_key_store_id)?;
+    if let (
+        Backing::CloudHsm {
+            cluster_id: old, ..
+        },
+        Some(new),
+    ) = (&before.store.backing, &input.cloud_hsm_cluster_id)
+    {
+        token::check_related(&ctx.app, old, new, before.store.keys)?;
+    }
     if input.xks_proxy_uri_endpoint.is_some()
         || input.xks_proxy_uri_path.is_some()
         || input.xks_proxy_authentication_credential.is_some()

@@ -369,6 +369,7 @@ async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App
         audit_sync: false,
         accept_rollback: false,
         env: Arc::clone(clock) as Arc<dyn Env>,
+        tokens: Vec::new(),
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
     };

@@ -14,7 +14,8 @@ use super::{DataPair, NewMaterial, StoredMaterial, certificate_spec, encrypt, si
 use crate::keyring::KeyRing;
 use crate::keyring::pool::Lane;
 use crate::keyring::soft::SoftKey;
-use crate::{CryptoError, random};
+use crate::keyring::tokens;
+use crate::{CryptoError, digest, random};
 
 impl KeyRing {
     /// New key material. `owner` is who it belongs to, for [`NewMaterial::material_id`].
@@ -111,6 +112,9 @@ impl KeyRing {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
         encrypt::check(material.spec, algorithm, aad)?;
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            return held.encrypt(material.spec, algorithm, aad, plaintext).await;
+        }
         if is_inline(material.spec) {
             return self
                 .vault
@@ -137,6 +141,9 @@ impl KeyRing {
         ciphertext: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, CryptoError> {
         encrypt::check(material.spec, algorithm, aad)?;
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            return held.decrypt(algorithm, aad, ciphertext).await;
+        }
         if is_inline(material.spec) {
             return self
                 .vault
@@ -166,6 +173,10 @@ impl KeyRing {
         message: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
         sign::check(material.spec, algorithm, message_type, message)?;
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            let (signing, digest) = tokens::signing(algorithm, message_type, message)?;
+            return held.sign(material.spec, signing, digest.as_ref()).await;
+        }
         if is_inline(material.spec) {
             return self
                 .vault
@@ -232,6 +243,9 @@ impl KeyRing {
         algorithm: MacAlgorithm,
         message: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            return held.mac(material.spec, algorithm, message).await;
+        }
         let ready = self.vault.material(material)?;
         Ok(hmac::sign(ready.mac_key(algorithm)?, message)
             .as_ref()
@@ -249,6 +263,10 @@ impl KeyRing {
         message: &[u8],
         mac: &[u8],
     ) -> Result<bool, CryptoError> {
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            let expected = held.mac(material.spec, algorithm, message).await?;
+            return Ok(digest::constant_time_eq(&expected, mac));
+        }
         let ready = self.vault.material(material)?;
         Ok(hmac::verify(ready.mac_key(algorithm)?, message, mac).is_ok())
     }
@@ -264,6 +282,9 @@ impl KeyRing {
         material: &StoredMaterial,
         peer: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        if let Some(held) = self.in_token(material.id, &material.provider)? {
+            return held.agree(material.spec, peer).await;
+        }
         if is_inline(material.spec) {
             return self.vault.material(material)?.agree(peer);
         }

@@ -73,7 +73,7 @@ impl Ready {
     }
 }
 
-fn oaep(algorithm: EncryptionAlgorithm) -> Option<&'static OaepAlgorithm> {
+pub(in crate::keyring) fn oaep(algorithm: EncryptionAlgorithm) -> Option<&'static OaepAlgorithm> {
     match algorithm {
         EncryptionAlgorithm::SymmetricDefault => None,
         EncryptionAlgorithm::RsaesOaepSha1 => Some(&OAEP_SHA1_MGF1SHA1),
@@ -83,16 +83,7 @@ fn oaep(algorithm: EncryptionAlgorithm) -> Option<&'static OaepAlgorithm> {
 
 fn seal(key: &xaes::Key, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let nonce = random::bytes::<{ xaes::NONCE }>()?;
-    let length = plaintext.len().saturating_add(xaes::NONCE + xaes::TAG);
-    let mut out = Vec::with_capacity(length);
-    out.extend_from_slice(&nonce);
-    out.extend_from_slice(plaintext);
-    let (_, body) = out
-        .split_at_mut_checked(xaes::NONCE)
-        .ok_or_else(|| CryptoError::library("seal"))?;
-    let tag = key.seal(&nonce, aad, body)?;
-    out.extend_from_slice(&tag);
-    Ok(out)
+    seal_with(key.message_key(&nonce)?, &nonce, aad, plaintext)
 }
 
 fn open(
@@ -103,15 +94,41 @@ fn open(
     let Some((nonce, body)) = ciphertext.split_first_chunk::<{ xaes::NONCE }>() else {
         return Ok(None);
     };
-    let mut buffer = Zeroizing::new(body.to_vec());
-    let Some(length) = key.open(nonce, aad, &mut buffer)?.map(|plain| plain.len()) else {
-        return Ok(None);
-    };
-    buffer.truncate(length);
-    Ok(Some(buffer))
+    Ok(open_with(key.message_key(nonce)?, aad, body))
 }
 
-fn encrypt_oaep(
+/// Nonce, ciphertext and tag, under the key of this message.
+pub(in crate::keyring) fn seal_with(
+    key: xaes::MessageKey,
+    nonce: &[u8; xaes::NONCE],
+    aad: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    let length = plaintext.len().saturating_add(xaes::NONCE + xaes::TAG);
+    let mut out = Vec::with_capacity(length);
+    out.extend_from_slice(nonce);
+    out.extend_from_slice(plaintext);
+    let (_, body) = out
+        .split_at_mut_checked(xaes::NONCE)
+        .ok_or_else(|| CryptoError::library("seal"))?;
+    let tag = key.seal(aad, body)?;
+    out.extend_from_slice(&tag);
+    Ok(out)
+}
+
+/// The plaintext of ciphertext and tag; `None` when they are not authentic.
+pub(in crate::keyring) fn open_with(
+    key: xaes::MessageKey,
+    aad: &[u8],
+    body: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let mut buffer = Zeroizing::new(body.to_vec());
+    let length = key.open(aad, &mut buffer)?.len();
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+pub(in crate::keyring) fn encrypt_oaep(
     spki: &[u8],
     oaep: &'static OaepAlgorithm,
     algorithm: EncryptionAlgorithm,

@@ -100,7 +100,7 @@ fn hash_of(curve: Curve) -> SigningAlgorithm {
 }
 
 /// The digest that is signed: the message's, or the message itself where it is one.
-pub(super) fn hashed(
+pub(in crate::keyring) fn hashed(
     algorithm: SigningAlgorithm,
     message_type: MessageType,
     message: &[u8],
@@ -167,7 +167,7 @@ pub(super) const ORDER: [u8; 32] =
 \xba\xae\xdc\xe6\xaf\x48\xa0\x3b\xbf\xd2\x5e\x8c\xd0\x36\x41\x41";
 
 /// s or the order minus s, whichever is smaller. Both are public, so the time may tell.
-pub(super) fn low_s(s: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn low_s(s: &[u8; 32]) -> [u8; 32] {
     let mut other = [0; 32];
     let mut borrow = false;
     for ((out, order), s) in other.iter_mut().zip(ORDER).zip(s).rev() {
@@ -184,6 +184,6 @@ fn fail() -> CryptoError {
 }
 
 /// The refusal of an algorithm that is not the key's.
-pub(super) fn unfit(algorithm: &str) -> CryptoError {
+pub(in crate::keyring) fn unfit(algorithm: &str) -> CryptoError {
     CryptoError::Mismatch(format!("a key of this kind is not for {algorithm}"))
 }

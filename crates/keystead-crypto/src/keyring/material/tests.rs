@@ -151,7 +151,7 @@ async fn stored_material_opens_only_as_it_was_stored() {
         id: one.id,
         ..two.clone()
     };
-    let Provider::Software { sealed } = &one.provider;
+    let sealed = one.provider.sealed().unwrap().to_vec();
     let mut bytes = sealed.clone();
     *bytes.last_mut().unwrap() ^= 1;
     let altered = StoredMaterial {
@@ -183,7 +183,7 @@ async fn what_is_stored_shows_nothing_and_survives_serialization() {
         let text = serde_json::to_string(&new.material).unwrap();
         let read: StoredMaterial = serde_json::from_str(&text).unwrap();
         assert_eq!(read, new.material);
-        let Provider::Software { sealed } = &new.material.provider;
+        let sealed = new.material.provider.sealed().unwrap();
         let shown = format!("{new:?}");
         assert!(shown.contains(&new.material.id().to_string()));
         let bytes = format!("{:?}", &sealed[..8]);
