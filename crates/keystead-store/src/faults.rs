@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::batch::{Haste, Step};
+use crate::{Store, StoreError, Version};
+
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -11,7 +14,7 @@ pub enum Failure {
     Unheard,
 }
 
-/// Which commit fails next.
+/// Which commit fails.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// Commits until then, itself included; 0 for none.
@@ -20,24 +23,43 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn set(&self, nth: usize, failure: Failure) {
-        let unheard = failure == Failure::Unheard;
-        self.unheard.store(unheard, Ordering::SeqCst);
-        self.left.store(nth, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_set(&self) -> bool {
-        self.left.load(Ordering::SeqCst) > 0
-    }
-
     /// How the commit that begins now fails, if it is the one.
     pub(crate) fn next(&self) -> Option<Failure> {
-        if self.left.load(Ordering::Relaxed) == 0 || self.left.fetch_sub(1, Ordering::SeqCst) != 1 {
-            return None;
-        }
-        Some(match self.unheard.load(Ordering::SeqCst) {
+        let count = |left: usize| left.checked_sub(1);
+        let left = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count);
+        (left == Ok(1)).then(|| match self.unheard.load(Ordering::SeqCst) {
             true => Failure::Unheard,
             false => Failure::Refused,
         })
+    }
+}
+
+impl Store {
+    /// Lets the Nth commit from now on fail: 1 is the next, 0 none.
+    pub fn fail_commit(&self, nth: usize, failure: Failure) {
+        let unheard = failure == Failure::Unheard;
+        let faults = &self.inner.faults;
+        faults.unheard.store(unheard, Ordering::SeqCst);
+        faults.left.store(nth, Ordering::SeqCst);
+    }
+
+    /// Whether the commit that was to fail is still to come.
+    pub fn is_to_fail(&self) -> bool {
+        self.inner.faults.left.load(Ordering::SeqCst) > 0
+    }
+
+    pub(crate) async fn fail(
+        &self,
+        steps: Vec<Step>,
+        haste: Haste,
+        failure: Failure,
+    ) -> Result<Version, StoreError> {
+        if failure == Failure::Unheard {
+            self.inner.engine.commit(steps, haste).await?;
+            return Err(StoreError::Unavailable("its answer was lost".into()));
+        }
+        Err(StoreError::Full)
     }
 }

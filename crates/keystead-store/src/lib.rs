@@ -52,7 +52,7 @@ pub mod conformance;
 mod dir;
 mod engine;
 mod error;
-#[doc(hidden)]
+#[cfg(feature = "testing")]
 pub mod faults;
 pub mod journal;
 mod open;

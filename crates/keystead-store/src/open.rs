@@ -10,7 +10,6 @@ use keystead_crypto::seal::{DataKey, RootKey, Sealer};
 use crate::change::Publisher;
 use crate::dir::DataDir;
 use crate::engine::sqlite::{Opening, Sqlite};
-use crate::faults::Faults;
 use crate::store::Inner;
 use crate::{Collection, OpenError, Version, Versioned, journal, record};
 
@@ -85,7 +84,8 @@ fn open_blocking(options: &StoreOptions) -> Result<Inner, OpenError> {
         counters,
         accept_rollback: options.accept_rollback,
         rolled_back,
-        faults: Faults::default(),
+        #[cfg(feature = "testing")]
+        faults: crate::faults::Faults::default(),
         _dir: dir,
     })
 }

@@ -16,7 +16,6 @@ use crate::batch::{Haste, LeaseToken};
 use crate::change::{ChangeCount, Commit, Counters};
 use crate::dir::DataDir;
 use crate::engine::{Engine, Row, Take, Taken};
-use crate::faults::{Failure, Faults};
 use crate::queue::{self, MAX_TAKE};
 use crate::record::{self, Versioned};
 use crate::{Batch, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
@@ -59,7 +58,7 @@ pub struct Stored<T> {
 /// The store. Clones are the same store.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// Fields are dropped in this order: the engine writes everything back, then the directory is given
@@ -73,7 +72,8 @@ pub(crate) struct Inner {
     pub(crate) counters: Arc<Counters>,
     pub(crate) accept_rollback: bool,
     pub(crate) rolled_back: Option<(Version, Version)>,
-    pub(crate) faults: Faults,
+    #[cfg(feature = "testing")]
+    pub(crate) faults: crate::faults::Faults,
     /// Held, not read.
     pub(crate) _dir: DataDir,
 }
@@ -152,27 +152,11 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn commit_with(&self, batch: Batch, haste: Haste) -> Result<Version, StoreError> {
         let steps = batch.into_steps()?;
-        let failure = self.inner.faults.next();
-        if failure == Some(Failure::Refused) {
-            return Err(StoreError::Full);
+        #[cfg(feature = "testing")]
+        if let Some(failure) = self.inner.faults.next() {
+            return self.fail(steps, haste, failure).await;
         }
-        let version = self.inner.engine.commit(steps, haste).await?;
-        match failure {
-            None => Ok(Version(version)),
-            Some(_) => Err(StoreError::Unavailable("its answer was lost".into())),
-        }
-    }
-
-    /// Lets the Nth commit from now on fail, for tests: 1 is the next, 0 none.
-    #[doc(hidden)]
-    pub fn fail_commit(&self, nth: usize, failure: Failure) {
-        self.inner.faults.set(nth, failure);
-    }
-
-    /// Whether the commit that was to fail is still to come.
-    #[doc(hidden)]
-    pub fn is_to_fail(&self) -> bool {
-        self.inner.faults.is_set()
+        self.inner.engine.commit(steps, haste).await.map(Version)
     }
 
     /// Waits until what was handed over before is stored, or refused.
