@@ -17,7 +17,6 @@ from importing import (
     order,
     private_key,
     rsa,
-    usual_algorithm,
     wrapped_by_openssl,
     wrapped_by_python,
 )
@@ -462,6 +461,49 @@ def test_a_key_that_is_off_stays_off(kms, key):
     kms.disable_key(KeyId=key)
     bring(kms, key, secret)
     assert state(kms, key) == "Disabled"
+
+
+# Several regions
+
+
+def test_imported_key_material_turns_when_every_region_has_it(server, kms):
+    there = server.client("kms", region="eu-west-1")
+    first, second = os.urandom(32), os.urandom(32)
+    key = kms.create_key(MultiRegion=True, Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    one = bring(kms, key, first)["KeyMaterialId"]
+    kms.replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+    assert state(there, key) == "PendingImport" and listed(there, key)[0]["ImportState"] == "PENDING_IMPORT"
+    with refused("IncorrectKeyMaterialException"):
+        bring(there, key, second)
+    assert bring(there, key, first)["KeyMaterialId"] == one
+    old = sealed(kms, key)
+    assert opens(there, old)
+
+    with refused("UnsupportedOperationException", "primary key, in us-east-1"):
+        bring(there, key, second, ImportType="NEW_KEY_MATERIAL")
+    two = bring(kms, key, second, ImportType="NEW_KEY_MATERIAL")["KeyMaterialId"]
+    assert listed(kms, key)[1]["KeyMaterialState"] == "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+    waiting = listed(there, key)[1]
+    assert (waiting["KeyMaterialId"], waiting["ImportState"]) == (two, "PENDING_IMPORT")
+    with refused("KMSInvalidStateException", "eu-west-1"):
+        kms.rotate_key_on_demand(KeyId=key)
+    bring(there, key, second, ImportType="EXISTING_KEY_MATERIAL", KeyMaterialId=two)
+    assert listed(kms, key)[1]["KeyMaterialState"] == "PENDING_ROTATION"
+    with refused("UnsupportedOperationException", "primary key, in us-east-1"):
+        there.rotate_key_on_demand(KeyId=key)
+    kms.rotate_key_on_demand(KeyId=key)
+    for client, other in ((kms, there), (there, kms)):
+        assert client.describe_key(KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] == two
+        assert opens(other, sealed(client, key)) and opens(client, old)
+    # Each region loses its own.
+    there.delete_imported_key_material(KeyId=key, KeyMaterialId=one)
+    assert state(there, key) == "PendingImport" and state(kms, key) == "Enabled"
+    assert opens(kms, old)
+    # What waits goes in all regions when it goes in the primary.
+    three = bring(kms, key, os.urandom(32), ImportType="NEW_KEY_MATERIAL")["KeyMaterialId"]
+    assert len(listed(there, key)) == 3
+    kms.delete_imported_key_material(KeyId=key, KeyMaterialId=three)
+    assert len(listed(there, key)) == len(listed(kms, key)) == 2
 
 
 # What is left on the disk

@@ -241,6 +241,29 @@ def test_a_key_rotates_by_itself_period_after_period(own_server):
         due = following
 
 
+def test_a_primary_rotates_its_replicas_with_it(own_server):
+    own_server.start()
+    kms = own_server.client("kms")
+    key = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+    kms.replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+    kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=100)
+    there = own_server.client("kms", region="eu-west-1")
+    shared = there.get_key_rotation_status(KeyId=key)
+    assert shared["RotationPeriodInDays"] == 100
+    assert shared["NextRotationDate"] == kms.get_key_rotation_status(KeyId=key)["NextRotationDate"]
+    for operation in OPERATIONS:
+        with refused("UnsupportedOperationException", "primary key, in us-east-1"):
+            getattr(there, operation)(KeyId=key)
+    old = sealed(there, key)
+    kms = restarted(own_server, 101 * DAY)
+    there = own_server.client("kms", region="eu-west-1")
+    made = until("the rotation", lambda: rotations(kms, key))
+    assert rotations(there, key) == made and len(made) == 1
+    for client in (kms, there):
+        for text in (old, sealed(kms, key), sealed(there, key)):
+            assert client.decrypt(CiphertextBlob=text)["Plaintext"] == b"hello"
+
+
 def test_what_became_due_while_a_key_was_off_follows_when_it_is_on(own_server):
     own_server.start()
     kms = own_server.client("kms")

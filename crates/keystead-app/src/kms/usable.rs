@@ -23,6 +23,7 @@ pub(super) async fn key(ctx: &Ctx, name: &str, ask: Ask<'_>) -> Result<Arc<Found
 /// Whether the key's state, and that of the key store that it is in, allow its use.
 pub(super) async fn check(ctx: &Ctx, found: &Found) -> Result<()> {
     found.record.key.check(Command::Use)?;
+    found.record.key.check_unexpired(ctx.now)?;
     elsewhere::check_connected(ctx, &found.record.key).await
 }
 

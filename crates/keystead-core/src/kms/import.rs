@@ -9,7 +9,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state::Command;
+use super::state::{self, Command, KeyState};
 use super::{
     Fault, Import, Key, KeySpec, Material, MaterialId, MaterialState, Origin, Stage,
     WrappingAlgorithm,
@@ -198,11 +198,13 @@ impl Key {
         });
     }
 
-    /// Says of a primary's waiting key material whether it is in all of its replicas (RotationsListEntry,
+    /// Says of a primary's waiting key material whether it is here and in all of its replicas (RotationsListEntry,
     /// KeyMaterialState).
     pub fn settle_pending(&mut self, replicas: &[&Self]) {
         if let Some(pending) = self.materials.iter_mut().find(|one| one.is_pending()) {
-            pending.state = match replicas.iter().all(|replica| replica.holds(&pending.id)) {
+            let here = pending.is_here();
+            let there = replicas.iter().all(|replica| replica.holds(&pending.id));
+            pending.state = match here && there {
                 true => MaterialState::PendingRotation,
                 false => MaterialState::PendingMultiRegionImportAndRotation,
             };
@@ -261,6 +263,21 @@ impl Key {
         self.materials
             .iter()
             .any(|material| material.id == *id && material.is_here())
+    }
+
+    /// That nothing of what is the key's for good is past its time, which counts from that instant on, whenever the key
+    /// material is removed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidState`], as for a key whose key material is gone.
+    pub fn check_unexpired(&self, now: Timestamp) -> Result<()> {
+        if self
+            .imported()
+            .any(|one| one.valid_to().is_some_and(|time| time <= now))
+        {
+            return state::check(KeyState::PendingImport, Command::Use, &self.arn());
+        }
+        Ok(())
     }
 
     /// The key materials whose time is over.

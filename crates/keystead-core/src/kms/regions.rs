@@ -61,6 +61,9 @@ impl Key {
             replica.stage = Stage::PendingImport;
             for material in &mut replica.materials {
                 material.import = Some(Import::default());
+                if material.is_pending() {
+                    material.state = MaterialState::PendingRotation;
+                }
             }
         }
         Ok(replica)

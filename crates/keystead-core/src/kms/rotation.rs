@@ -171,13 +171,15 @@ impl Key {
                 ),
             )
         })?;
-        let without = replicas.iter().filter(|replica| !replica.holds(&next.id));
-        let without: Vec<_> = without.map(|replica| replica.region.as_str()).collect();
+        // A primary that was a replica until now may have to have it imported itself.
+        let all = std::iter::once(self).chain(replicas.iter().copied());
+        let without = all.filter(|brother| !brother.holds(&next.id));
+        let without: Vec<_> = without.map(|brother| brother.region.as_str()).collect();
         if !without.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidState,
                 format!(
-                    "The key material {} of {} has to be imported into the replica keys in {} first.",
+                    "The key material {} of {} has to be imported into the keys in {} first.",
                     next.id,
                     self.arn(),
                     without.join(", ")

@@ -273,7 +273,12 @@ async fn key_material_expires_and_comes_back() {
         .pass_and_run(DAY * 10 - jiff::SignedDuration::from_secs(1))
         .await;
     world.decrypts(HOME, &key, &text).await.unwrap();
-    world.pass_and_run(jiff::SignedDuration::from_secs(1)).await;
+    // It ends at that instant, even if it is still here.
+    world.pass(jiff::SignedDuration::from_secs(1));
+    let refused = world.decrypts(HOME, &key, &text).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert_eq!(world.record(HOME, &key).await.held.len(), 1);
+    world.run_due().await;
     let record = world.record(HOME, &key).await;
     assert_eq!(record.key.state(), KeyState::PendingImport);
     assert!(record.held.is_empty());

@@ -273,6 +273,25 @@ fn what_is_over_is_found_by_its_time() {
 }
 
 #[test]
+fn a_key_is_not_used_past_the_time_of_its_key_material() {
+    let mut key = imported();
+    let offer = |time, new: Offer| Offer {
+        valid_to: Some(at(time)),
+        ..new
+    };
+    key.import(id(1), &offer(50, Offer::default()), at(0))
+        .unwrap();
+    // What only waits does not count.
+    key.import(id(2), &offer(10, new()), at(0)).unwrap();
+    key.check_unexpired(at(49)).unwrap();
+    let refused = key.check_unexpired(at(50)).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert!(refused.message.ends_with("is pending import."));
+    key.remove_material(&id(1));
+    key.check_unexpired(at(50)).unwrap();
+}
+
+#[test]
 fn a_key_that_is_switched_off_or_on_its_way_out_stays_so() {
     for stage in stages() {
         let mut key = Key {

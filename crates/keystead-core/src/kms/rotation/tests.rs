@@ -258,3 +258,29 @@ fn an_imported_multi_region_key_turns_when_all_replicas_have_the_key_material() 
         Ok(Turn::Imported(id(2)))
     );
 }
+
+#[test]
+fn a_new_primary_does_not_turn_to_what_it_has_not() {
+    let (mut old, mut replicas) = replicated(imported(), &["eu-west-1"]);
+    let mut successor = replicas.remove(0);
+    let new = Offer {
+        import_type: Some(crate::kms::ImportType::NewKeyMaterial),
+        ..Offer::default()
+    };
+    old.import(id(2), &new, at(1)).unwrap();
+    successor.expect_material(id(2), at(1));
+    old.hand_over(&region("eu-west-1"));
+    successor.hand_over(&region("eu-west-1"));
+    successor.settle_pending(&[&old]);
+    let state = MaterialState::PendingMultiRegionImportAndRotation;
+    assert_eq!(successor.pending().unwrap().state, state);
+    let refused = successor.check_on_demand(&[&old], at(2)).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InvalidState);
+    assert!(refused.message.contains("eu-west-1"));
+    successor.import(id(2), &Offer::default(), at(2)).unwrap();
+    successor.settle_pending(&[&old]);
+    assert_eq!(
+        successor.check_on_demand(&[&old], at(2)),
+        Ok(Turn::Imported(id(2)))
+    );
+}
