@@ -2,11 +2,13 @@
 //!
 //! [`FileConfig`] is what is parsed; [`Config`] is what is trusted: every value checked.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keystead_app::HsmOptions;
 use keystead_core::{AccountId, Region};
 use keystead_server::limits::EXCHANGE_DEADLINE;
 use rustls_pki_types::CertificateDer;
@@ -14,6 +16,8 @@ use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use crate::Failure;
+
+mod tokens;
 
 /// The checked configuration of a server.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) region: Region,
     /// Where the root key lies.
     pub(crate) root_key: PathBuf,
+    /// The PKCS #11 tokens, and what they are for.
+    pub(crate) hsm: HsmOptions,
     /// The Unix socket of secret discovery.
     pub(crate) xds_socket: PathBuf,
     /// A certificate and key of the operator's own for TLS, instead of one that Keystead issues.
@@ -77,7 +83,11 @@ struct FileConfig {
     listen: Option<String>,
     account: Option<String>,
     region: Option<String>,
-    root_key: Option<PathBuf>,
+    root_key: Option<toml::Value>,
+    #[serde(default)]
+    tokens: BTreeMap<String, tokens::TokenFile>,
+    #[serde(default)]
+    pca: tokens::PcaFile,
     xds_socket: Option<PathBuf>,
     tls: Option<TlsFiles>,
     #[serde(default)]
@@ -105,7 +115,9 @@ impl Config {
         let listen = listen.as_deref().unwrap_or(DEFAULT_LISTEN);
         let account = overrides.account.or(parsed.account);
         let region = overrides.region.or(parsed.region);
+        let root_key = tokens::RootKeyFile::parse(parsed.root_key)?;
         Ok(Self {
+            hsm: tokens::check(parsed.tokens, root_key.token, parsed.pca.token)?,
             listen: listen.parse().map_err(|_| {
                 Failure(format!(
                     "cannot listen on '{listen}': expected ADDRESS:PORT, for instance {DEFAULT_LISTEN}"
@@ -117,7 +129,7 @@ impl Config {
                 .map_err(|error| Failure(error.to_string()))?,
             region: Region::parse(region.as_deref().unwrap_or(DEFAULT_REGION))
                 .map_err(|error| Failure(error.to_string()))?,
-            root_key: parsed.root_key.unwrap_or_else(|| data_dir.join("root.key")),
+            root_key: root_key.file.unwrap_or_else(|| data_dir.join("root.key")),
             xds_socket: parsed.xds_socket.unwrap_or_else(|| data_dir.join("xds.sock")),
             data_dir,
             tls: parsed.tls,

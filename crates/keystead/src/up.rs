@@ -49,6 +49,15 @@ Configuration file (all of it optional):
   [xks]                              # proxies of external key stores that KMS uses
   authorities = \"/etc/keystead/xks-ca.pem\"  # trusted beside the machine's own
   deadline_ms = 250                  # how long KMS waits for a proxy
+  [tokens.hsm]                       # a PKCS #11 token, under a name of your own
+  module = \"/usr/lib/softhsm/libsofthsm2.so\"
+  token = \"keystead\"                 # its label; or serial = \"...\"
+  pin_file = \"/etc/keystead/hsm.pin\" # one line, mode 0600
+  sessions = 4                       # calls at the same time
+  [root_key]                         # instead of root_key = ...: a token seals the root key
+  token = \"hsm\"                      # 'keystead root-key seal' converts an existing store
+  [pca]
+  token = \"hsm\"                      # the keys of new certificate authorities are made in it
 
 KEYSTEAD_ROOT_ACCESS_KEY_ID and KEYSTEAD_ROOT_SECRET_ACCESS_KEY set the root access key at the first
 start; without them it is random.")]
@@ -100,6 +109,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let options = AppOptions {
         data_dir: config.data_dir.clone(),
         root_key: Some(config.root_key.clone()),
+        hsm: config.hsm.clone(),
         account: config.account.clone(),
         root_credential,
         audit_sync: config.audit_sync,

@@ -213,6 +213,37 @@ impl Token {
         settled.unwrap_or_else(|_| Err(self.late()))
     }
 
+    /// Waits until it is connected, for as long as another attempt may go better. May be called
+    /// where nothing asynchronous runs, and nowhere else.
+    ///
+    /// # Errors
+    /// Why it is not connected after `deadline`, or never will be as things are.
+    pub fn wait_connected(&self, deadline: Duration) -> Result<(), TokenError> {
+        let mut attempts = self.0.attempts.subscribe();
+        let settled = async {
+            loop {
+                match self.connected(deadline).await {
+                    Err(error) if may_pass(error.failure) => {}
+                    settled => return settled,
+                }
+                if attempts.changed().await.is_err() {
+                    return Err(self.late());
+                }
+            }
+        };
+        block_on(async {
+            let settled = tokio::time::timeout(deadline, settled).await;
+            settled.unwrap_or_else(|_| match self.state() {
+                TokenState::Failed(error) => Err(error),
+                _ => Err(self.late()),
+            })
+        })
+        .unwrap_or_else(|error| {
+            let message = format!("cannot wait for a token: {error}");
+            Err(TokenError::new(TokenFailure::Refused, message))
+        })
+    }
+
     /// Whether this is the PIN that the token is opened with. Asks nothing of the token, which
     /// would count a wrong one.
     ///
@@ -360,6 +391,26 @@ impl fmt::Debug for Token {
             .field("name", &self.0.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a token that is not connected for this reason may be connected a moment later, without
+/// anybody doing anything about it: at a start of the machine, everything comes up at once.
+fn may_pass(failure: TokenFailure) -> bool {
+    matches!(
+        failure,
+        TokenFailure::NotFound | TokenFailure::Lost | TokenFailure::Module
+    )
+}
+
+/// Waits for a token where nothing asynchronous runs: at the start, for the root key.
+///
+/// # Errors
+/// When the system does not give what waiting takes.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    Ok(runtime.block_on(future))
 }
 
 /// `cluster-` and sixteen letters of base 32 (RFC 4648 section 6), in small letters as CloudHSM's.

@@ -14,7 +14,7 @@ use keystead_wire::acm_pca as wire;
 use parking_lot::Mutex;
 
 use super::super::*;
-use crate::{App, AppOptions, Ctx, Env, Principal};
+use crate::{App, AppOptions, Ctx, Env, HsmOptions, Principal};
 
 /// 2030-01-01T00:00:00Z, so that OpenSSL, which has a clock of its own, is always told the time.
 pub(super) const START: i64 = 1_893_456_000;
@@ -345,6 +345,7 @@ impl World {
 
 async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
     let options = AppOptions {
+        hsm: HsmOptions::default(),
         data_dir: dir.path().join("data"),
         root_key: None,
         account: Some(AccountId::parse("123456789012").unwrap()),
