@@ -43,7 +43,7 @@ enum Command {
     Up(up::Args),
     /// Print the shell exports that point the AWS tools at the server.
     Env(exports::Args),
-    /// Show whether the server is ready and what it delivers where.
+    /// Show whether the server and its tokens are ready, and what it delivers where.
     Status(status::Args),
     /// Register an Envoy and print its complete bootstrap.
     Envoy(envoy::Args),

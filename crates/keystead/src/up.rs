@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use keystead_app::{App, AppOptions, RootCredential, SystemEnv, tasks};
+use keystead_app::{App, AppOptions, HsmOptions, RootCredential, SystemEnv, tasks};
 use keystead_server::{
     Delivery, Endpoint, ExchangeOptions, Front, Lifecycle, Limits, Listeners, Metrics, Secrets,
     UnixAccess, panics,
@@ -223,14 +223,16 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
     let dir = config.data_dir.display();
     let write = writeln!(
         out,
-        "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}\n  envoys    {}\n\n\
+        "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}{}\n  envoys    {}\n{}\n\
          Point the AWS tools of a shell at it:\n  eval \"$(keystead env --data-dir {})\"\n{}\nready",
         env!("CARGO_PKG_VERSION"),
         client.endpoint,
         app.account,
         client.region,
         config.root_key.display(),
+        sealed_by(&config.hsm),
         client.xds_socket.display(),
+        tokens(&config.hsm),
         crate::exports::quoted(&dir.to_string()),
         client
             .access_key_id
@@ -240,6 +242,22 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
     write
         .and_then(|()| out.flush())
         .map_err(|error| Failure(format!("cannot write to the standard output: {error}")))
+}
+
+fn sealed_by(hsm: &HsmOptions) -> String {
+    let token = hsm.root_key.as_ref();
+    token.map_or_else(String::new, |name| format!(", sealed by the token {name}"))
+}
+
+fn tokens(hsm: &HsmOptions) -> String {
+    if hsm.tokens.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = hsm.tokens.keys().map(String::as_str).collect();
+    format!(
+        "  tokens    {}, being connected: 'keystead status' tells\n",
+        names.join(", ")
+    )
 }
 
 /// The root access key that the environment sets, both parts or none.

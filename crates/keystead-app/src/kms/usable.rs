@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keystead_core::kms::{Command, EncryptionContext, Fault};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::CryptoError;
+use keystead_crypto::token::{TokenError, TokenFailure};
 use keystead_wire::kms as wire;
 
 use super::find::{self, Ask, Found, Names};
@@ -57,7 +58,19 @@ pub(super) fn refused(error: CryptoError) -> Error {
     match error {
         CryptoError::Malformed(message) => Error::new(ErrorKind::Validation, message),
         CryptoError::Unsupported(message) => Fault::UnsupportedOperation.error(message),
+        CryptoError::Token(error) => missed(error),
         other => other.into(),
+    }
+}
+
+/// A refusal of the token that a key is in. Developer guide, "How to fix a failing KMS key": a key whose material is not in
+/// its cluster any more is in no state to be used; a cluster that cannot be reached is waited for by the caller.
+fn missed(error: TokenError) -> Error {
+    let told = error.for_callers();
+    match error.failure {
+        TokenFailure::NotAnswering => Fault::DependencyTimeout.error(told),
+        TokenFailure::KeyMissing => Error::new(ErrorKind::InvalidState, told),
+        _ => Fault::KeyUnavailable.error(told),
     }
 }
 

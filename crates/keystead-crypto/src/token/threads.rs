@@ -244,7 +244,16 @@ impl Shared {
             self.rise(seat);
             match ended {
                 Ended::Done => {}
-                Ended::Failed(error) => job.end(error),
+                Ended::Failed(error) => {
+                    // The keeper tells of the rest.
+                    if matches!(
+                        error.failure,
+                        TokenFailure::Refused | TokenFailure::KeyMissing
+                    ) {
+                        tracing::warn!(token = self.name, %error, "a token refused a call");
+                    }
+                    job.end(error);
+                }
                 Ended::Lost(error) => {
                     self.lose(&connection, &error);
                     self.again(job, error);
