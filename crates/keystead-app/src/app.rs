@@ -188,6 +188,7 @@ impl App {
             tracing::error!(%error, "the audit journal did not close well; its last events may be missing on disk");
         }
         self.store.close().await;
+        self.keys.disconnect_tokens().await;
     }
 }
 

@@ -138,6 +138,7 @@ pub(super) fn meaning(error: &ModuleError) -> Meaning {
         | Rv::FunctionNotSupported
         | Rv::KeySizeRange
         | Rv::CurveNotSupported
+        | Rv::DomainParamsInvalid
         | Rv::KeyFunctionNotPermitted
         | Rv::KeyTypeInconsistent => Meaning::Unsupported,
         // What an operation begins with is the same each time: a token that takes offence does not

@@ -53,6 +53,8 @@ const GENERATE: Terms = Terms {
     within: Duration::from_secs(60),
     repeatable: false,
 };
+/// How long the end of a token's threads is waited for: closing a session takes milliseconds.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 /// Sessions of a token, where the configuration does not say: enough for a network HSM to be busy
 /// while answers are under way.
 pub const DEFAULT_SESSIONS: usize = 4;
@@ -255,9 +257,12 @@ impl Token {
         Ok(digest::constant_time_eq(&hash(&pin), &hash(given)))
     }
 
-    /// Ends its threads and its sessions. What waits is refused.
+    /// Ends its threads and its sessions, for which it waits up to a second. What waits is refused.
     pub fn disconnect(&self) {
         self.0.disconnect();
+        if !self.0.wait(DISCONNECT_DEADLINE) {
+            tracing::warn!(token = self.name(), "a token's module does not let go");
+        }
     }
 
     /// Makes a key under this id; the label is for people. Answers the SubjectPublicKeyInfo of a
