@@ -93,6 +93,7 @@ class Server:
         self.arguments = list(arguments)
         self.account = account
         self.preexec = preexec
+        self.surroundings = {}
         self.key_id = "AKIA" + secrets.token_hex(8).upper()
         self.secret = secrets.token_urlsafe(30)
         self.process = None
@@ -108,7 +109,7 @@ class Server:
             "HOME": str(self.folder),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
-        }
+        } | self.surroundings
 
     def start(self, *more, listen="127.0.0.1:0", ahead=datetime.timedelta(0)):
         """Starts the server, its clock moved ahead, and waits for its line `ready`."""

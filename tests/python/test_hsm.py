@@ -41,7 +41,7 @@ class Hsm:
     def server(self, folder, more=f'cluster_id = "{CLUSTER}"\n'):
         module = next(module for module in MODULES if pathlib.Path(module).is_file())
         (folder / "keystead.toml").write_text(
-            f'[token.hsm]\nmodule = "{module}"\nlabel = "keystead"\npin_file = "{self.pin}"\n{more}'
+            f'[tokens.hsm]\nmodule = "{module}"\ntoken = "keystead"\npin_file = "{self.pin}"\n{more}'
         )
         hsm = self
 

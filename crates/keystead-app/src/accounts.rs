@@ -110,8 +110,8 @@ pub(crate) async fn list_accounts(
     })
 }
 
-/// The other accounts do not see each other.
-fn first_account_only(ctx: &Ctx) -> Result<()> {
+/// The other accounts see neither each other nor what belongs to the installation.
+pub(crate) fn first_account_only(ctx: &Ctx) -> Result<()> {
     ctx.allow_own("*")?;
     if *ctx.account() == ctx.app.account {
         return Ok(());
@@ -119,7 +119,7 @@ fn first_account_only(ctx: &Ctx) -> Result<()> {
     Err(Error::new(
         ErrorKind::AccessDenied,
         format!(
-            "User: {} is not authorized to administer accounts: only the installation's first account may",
+            "User: {} is not authorized to administer the installation: only its first account may",
             ctx.principal.arn
         ),
     ))

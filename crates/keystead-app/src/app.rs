@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_core::{AccountId, Error};
-use keystead_crypto::token::{Token, TokenOptions};
+use keystead_crypto::token::TokenError;
 use keystead_crypto::{KeyRing, KeyRingOptions};
 use keystead_store::journal::{Journal, JournalOptions};
 use keystead_store::{Store, StoreOptions};
@@ -15,6 +15,7 @@ use crate::Env;
 use crate::access::Known;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
+use crate::hsm::{Hsm, HsmOptions};
 use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::kms;
 use crate::lasts::{self, Lasts};
@@ -44,6 +45,7 @@ pub struct App {
     pub nudge: Nudge,
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
+    pub(crate) hsm: Hsm,
     pub(crate) issuers: Issuers,
     pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
@@ -65,6 +67,8 @@ pub struct AppOptions {
     pub data_dir: PathBuf,
     /// Where the root key lies; `None` for `root.key` in the data directory.
     pub root_key: Option<PathBuf>,
+    /// The PKCS #11 tokens in which keys can live.
+    pub hsm: HsmOptions,
     /// The account to make at the first start; later, the one to expect.
     pub account: Option<AccountId>,
     /// The root access key to make at the first start; random where `None`.
@@ -75,8 +79,6 @@ pub struct AppOptions {
     pub accept_rollback: bool,
     /// Where time comes from.
     pub env: Arc<dyn Env>,
-    /// Tokens in which keys may live, by their names.
-    pub tokens: Vec<(String, TokenOptions)>,
     /// How documents of other servers are got.
     pub fetch: Fetch,
     /// How other servers are called.
@@ -101,6 +103,12 @@ impl From<keystead_store::OpenError> for OpenError {
     }
 }
 
+impl From<TokenError> for OpenError {
+    fn from(error: TokenError) -> Self {
+        Self(error.message)
+    }
+}
+
 impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         Self(error.message)
@@ -117,14 +125,14 @@ impl App {
         if let Some(path) = &options.root_key {
             how = how.root_key_file(path);
         }
+        let tokens = options.hsm.connect()?;
+        if let Some(token) = tokens.root_key()? {
+            how = how.root_key_token(token);
+        }
         let store = Store::open(how).await?;
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
-        for (name, token) in options.tokens {
-            let token =
-                Token::connect(name, token).map_err(|error| OpenError(error.to_string()))?;
-            keys.attach_token(token);
-        }
+        let hsm = tokens.attach(&keys)?;
         let (account, root) = credentials::establish(
             &store,
             options.account,
@@ -160,6 +168,7 @@ impl App {
             deliveries: Deliveries::default(),
             nudge: Nudge::default(),
             system_ca,
+            hsm,
             issuers: Issuers::default(),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
@@ -179,6 +188,7 @@ impl App {
             tracing::error!(%error, "the audit journal did not close well; its last events may be missing on disk");
         }
         self.store.close().await;
+        self.keys.disconnect_tokens().await;
     }
 }
 

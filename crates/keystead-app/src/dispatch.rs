@@ -17,7 +17,9 @@ use keystead_wire::{
 };
 
 use crate::audit::{self, Ending};
-use crate::{Access, Ctx, accounts, acm, fault, iam, kms, nodes, pca, rolesanywhere, sts, xks};
+use crate::{
+    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, sts, xks,
+};
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
 /// against the model.
@@ -306,6 +308,7 @@ table! {
     "keystead": {
         nodes_wire::CreateAccount => accounts::create_account,
         nodes_wire::ListAccounts => accounts::list_accounts,
+        nodes_wire::ListTokens => hsm::list_tokens,
         nodes_wire::RegisterNode => nodes::register_node,
         nodes_wire::DescribeNode => nodes::describe_node,
         nodes_wire::ListNodes => nodes::list_nodes,

@@ -85,6 +85,9 @@ impl From<TokenError> for CryptoError {
 /// request or a certificate chooses its own kind.
 impl From<CryptoError> for Error {
     fn from(error: CryptoError) -> Self {
+        if let CryptoError::Token(error) = error {
+            return Self::new(ErrorKind::Unavailable, error.for_callers());
+        }
         let kind = match error {
             CryptoError::Busy | CryptoError::Token(_) => ErrorKind::Unavailable,
             CryptoError::Malformed(_)

@@ -69,6 +69,18 @@ impl Metrics {
             "Time from a request's head to its answer."
         );
         describe_gauge!("keystead_connections", "Open connections.");
+        describe_gauge!(
+            "keystead_token_connected",
+            "Whether a PKCS #11 token is connected."
+        );
+        describe_counter!(
+            "keystead_token_calls_total",
+            "Calls of a token that came back, by how they ended."
+        );
+        describe_histogram!(
+            "keystead_token_call_seconds",
+            "Time that a token took for a call."
+        );
         Ok(INSTALLED.get_or_init(|| Self(handle)).clone())
     }
 

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use keystead_crypto::CryptoError;
 use keystead_crypto::seal::{DataKey, RootKey, Sealer};
+use keystead_crypto::token::Token;
 
 use crate::change::Publisher;
 use crate::dir::DataDir;
@@ -13,11 +15,17 @@ use crate::engine::sqlite::{Opening, Sqlite};
 use crate::store::Inner;
 use crate::{Collection, OpenError, Version, Versioned, journal, record};
 
+/// How long a start waits for the token that seals the root key: machines come up within a minute,
+/// and systemd waits for a service for one and a half (systemd-system.conf(5),
+/// `DefaultTimeoutStartSec`).
+const TOKEN_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     pub(crate) dir: PathBuf,
     pub(crate) root_key: Option<PathBuf>,
+    pub(crate) root_key_token: Option<Arc<Token>>,
     pub(crate) accept_rollback: bool,
 }
 
@@ -28,6 +36,7 @@ impl StoreOptions {
         Self {
             dir: dir.into(),
             root_key: None,
+            root_key_token: None,
             accept_rollback: false,
         }
     }
@@ -35,6 +44,13 @@ impl StoreOptions {
     /// Keeps the root key in another file, for instance on another disk than the store.
     pub fn root_key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.root_key = Some(path.into());
+        self
+    }
+
+    /// Expects the root key to be sealed by this token, and makes one that is. Opening waits for the
+    /// token.
+    pub fn root_key_token(mut self, token: Arc<Token>) -> Self {
+        self.root_key_token = Some(token);
         self
     }
 
@@ -142,13 +158,18 @@ fn open_root_key(
         .clone()
         .unwrap_or_else(|| dir.root_key_file());
     let refused = |error: CryptoError| OpenError::RootKey(error.to_string());
-    match RootKey::load(&path) {
+    let token = options.root_key_token.as_ref();
+    if let Some(token) = token {
+        let connected = token.wait_connected(TOKEN_DEADLINE);
+        connected.map_err(|error| refused(error.into()))?;
+    }
+    match RootKey::open(&path, token) {
         Err(CryptoError::RootKeyMissing(path)) if has_data => Err(OpenError::RootKeyMissing {
             dir: dir.path().into(),
             path,
         }),
         // Made before the store: whatever is sealed, its key is on the disk already.
-        Err(CryptoError::RootKeyMissing(path)) => RootKey::create(&path).map_err(refused),
+        Err(CryptoError::RootKeyMissing(path)) => RootKey::establish(&path, token).map_err(refused),
         loaded => loaded.map_err(refused),
     }
 }

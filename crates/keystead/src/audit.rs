@@ -3,15 +3,17 @@
 mod explain;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 use keystead_app::JOURNAL_DIR;
+use keystead_crypto::token::Token;
 use keystead_store::StoreOptions;
 use keystead_store::journal::{self, Filter};
 use serde_json::{Value, json};
 
+use crate::config::{Config, Overrides};
 use crate::{Failure, config};
 
 /// Read and check the audit journal.
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// Where the root key lies [default: root.key in the data directory]; for 'verify'.
     #[arg(long, value_name = "FILE", global = true)]
     root_key: Option<PathBuf>,
+    /// The server's configuration file, where a token seals the root key; for 'verify'.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     /// Print JSON: for 'show', CloudTrail's events, one a line.
     #[arg(long, global = true)]
     json: bool,
@@ -62,9 +67,20 @@ enum Action {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let dir = match &args.data_dir {
-        Some(dir) => dir.clone(),
-        None => config::default_data_dir()?,
+    let configured = match &args.config {
+        Some(file) => {
+            let overrides = Overrides {
+                data_dir: args.data_dir.clone(),
+                ..Overrides::default()
+            };
+            Some(Config::load(Some(file), overrides)?)
+        }
+        None => None,
+    };
+    let dir = match (&configured, &args.data_dir) {
+        (Some(config), _) => config.data_dir.clone(),
+        (None, Some(dir)) => dir.clone(),
+        (None, None) => config::default_data_dir()?,
     };
     match &args.action {
         Action::Show { tail, event, since } => {
@@ -79,16 +95,36 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             explain::run(&dir.join(JOURNAL_DIR), event.as_deref(), args.json)
         }
         Action::Verify => {
-            let mut store = StoreOptions::new(&dir);
-            if let Some(path) = &args.root_key {
-                store = store.root_key_file(path);
-            }
+            let store = opened_by(&dir, configured.as_ref(), args.root_key.as_deref())?;
             verify(&dir.join(JOURNAL_DIR), &store, args.json)
         }
     }
 }
 
-fn show(dir: &std::path::Path, filter: Filter, json: bool) -> Result<ExitCode, Failure> {
+/// The store, with the root key that opens it.
+fn opened_by(
+    dir: &Path,
+    config: Option<&Config>,
+    root_key: Option<&Path>,
+) -> Result<StoreOptions, Failure> {
+    let mut store = StoreOptions::new(dir);
+    let configured = config.map(|config| config.root_key.as_path());
+    if let Some(path) = root_key.or(configured) {
+        store = store.root_key_file(path);
+    }
+    let Some(hsm) = config.map(|config| &config.hsm) else {
+        return Ok(store);
+    };
+    if let Some(name) = &hsm.root_key
+        && let Some(options) = hsm.tokens.get(name)
+    {
+        let token = Token::connect(name, options.clone());
+        store = store.root_key_token(token.map_err(|error| Failure(error.to_string()))?);
+    }
+    Ok(store)
+}
+
+fn show(dir: &Path, filter: Filter, json: bool) -> Result<ExitCode, Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut code = ExitCode::SUCCESS;
     for entry in journal::show(dir, filter).map_err(failed)? {

@@ -8,14 +8,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keystead_app::HsmOptions;
 use keystead_core::{AccountId, Region};
-use keystead_crypto::token::{DEFAULT_SESSIONS, PinSource, TokenOptions};
 use keystead_server::limits::EXCHANGE_DEADLINE;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use crate::Failure;
+
+mod tokens;
 
 /// The checked configuration of a server.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) region: Region,
     /// Where the root key lies.
     pub(crate) root_key: PathBuf,
+    /// The PKCS #11 tokens, and what they are for.
+    pub(crate) hsm: HsmOptions,
     /// The Unix socket of secret discovery.
     pub(crate) xds_socket: PathBuf,
     /// A certificate and key of the operator's own for TLS, instead of one that Keystead issues.
@@ -38,8 +42,6 @@ pub(crate) struct Config {
     pub(crate) names: Vec<String>,
     /// Whether an answer waits until its audit event is on disk.
     pub(crate) audit_sync: bool,
-    /// PKCS #11 tokens in which keys may live, by their names.
-    pub(crate) tokens: Vec<(String, TokenOptions)>,
     /// Authorities of external key stores' proxies, trusted beside the machine's own.
     pub(crate) xks_authorities: Vec<CertificateDer<'static>>,
     /// How long KMS waits for such a proxy.
@@ -64,49 +66,6 @@ struct XksFile {
     deadline_ms: Option<u64>,
 }
 
-/// A PKCS #11 token.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenFile {
-    module: PathBuf,
-    label: Option<String>,
-    serial: Option<String>,
-    pin_file: PathBuf,
-    sessions: Option<usize>,
-    cluster_id: Option<String>,
-}
-
-impl TokenFile {
-    fn checked(self, name: &str) -> Result<TokenOptions, Failure> {
-        let refuse = |what: &str| Err(Failure(format!("the token {name} {what}")));
-        if !self.module.is_absolute() {
-            return refuse("needs the absolute path of its module");
-        }
-        if let Some(id) = &self.cluster_id
-            && !is_cluster_id(id)
-        {
-            return refuse(
-                "has a cluster_id that AWS's clients do not take: expected cluster- and 11 to 16 letters or digits from 2 to 7",
-            );
-        }
-        Ok(TokenOptions {
-            module: self.module,
-            label: self.label,
-            serial: self.serial,
-            pin: PinSource::File(self.pin_file),
-            sessions: self.sessions.unwrap_or(DEFAULT_SESSIONS),
-            cluster_id: self.cluster_id,
-        })
-    }
-}
-
-/// As KMS's model has them (`CloudHsmClusterIdType`).
-fn is_cluster_id(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'2'..=b'7');
-    text.strip_prefix("cluster-")
-        .is_some_and(|id| (11..=16).contains(&id.len()) && id.bytes().all(letter))
-}
-
 /// What the command line said; the file fills what is missing.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
@@ -124,15 +83,17 @@ struct FileConfig {
     listen: Option<String>,
     account: Option<String>,
     region: Option<String>,
-    root_key: Option<PathBuf>,
+    root_key: Option<toml::Value>,
+    #[serde(default)]
+    tokens: BTreeMap<String, tokens::TokenFile>,
+    #[serde(default)]
+    pca: tokens::PcaFile,
     xds_socket: Option<PathBuf>,
     tls: Option<TlsFiles>,
     #[serde(default)]
     names: Vec<String>,
     #[serde(default)]
     audit_sync: bool,
-    #[serde(default)]
-    token: BTreeMap<String, TokenFile>,
     #[serde(default)]
     xks: XksFile,
 }
@@ -154,7 +115,9 @@ impl Config {
         let listen = listen.as_deref().unwrap_or(DEFAULT_LISTEN);
         let account = overrides.account.or(parsed.account);
         let region = overrides.region.or(parsed.region);
+        let root_key = tokens::RootKeyFile::parse(parsed.root_key)?;
         Ok(Self {
+            hsm: tokens::check(parsed.tokens, root_key.token, parsed.pca.token)?,
             listen: listen.parse().map_err(|_| {
                 Failure(format!(
                     "cannot listen on '{listen}': expected ADDRESS:PORT, for instance {DEFAULT_LISTEN}"
@@ -166,20 +129,12 @@ impl Config {
                 .map_err(|error| Failure(error.to_string()))?,
             region: Region::parse(region.as_deref().unwrap_or(DEFAULT_REGION))
                 .map_err(|error| Failure(error.to_string()))?,
-            root_key: parsed.root_key.unwrap_or_else(|| data_dir.join("root.key")),
+            root_key: root_key.file.unwrap_or_else(|| data_dir.join("root.key")),
             xds_socket: parsed.xds_socket.unwrap_or_else(|| data_dir.join("xds.sock")),
             data_dir,
             tls: parsed.tls,
             names: parsed.names,
             audit_sync: parsed.audit_sync,
-            tokens: parsed
-                .token
-                .into_iter()
-                .map(|(name, token)| {
-                    let checked = token.checked(&name)?;
-                    Ok((name, checked))
-                })
-                .collect::<Result<_, Failure>>()?,
             xks_authorities: match &parsed.xks.authorities {
                 Some(path) => authorities(path)?,
                 None => Vec::new(),

@@ -13,6 +13,7 @@ mod demo;
 mod envoy;
 mod exports;
 mod memory;
+mod root_key;
 mod server_tls;
 mod status;
 mod up;
@@ -42,7 +43,7 @@ enum Command {
     Up(up::Args),
     /// Print the shell exports that point the AWS tools at the server.
     Env(exports::Args),
-    /// Show whether the server is ready and what it delivers where.
+    /// Show whether the server and its tokens are ready, and what it delivers where.
     Status(status::Args),
     /// Register an Envoy and print its complete bootstrap.
     Envoy(envoy::Args),
@@ -52,6 +53,8 @@ enum Command {
     Xks(xks::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
+    /// Seal the root key by a PKCS #11 token, or copy it.
+    RootKey(root_key::Args),
     /// See Keystead at work on this machine.
     Demo(demo::Args),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Account(args) => block_on(account::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
+        Command::RootKey(args) => block_on(root_key::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
     };
     match outcome {

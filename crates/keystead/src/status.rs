@@ -1,4 +1,4 @@
-//! `keystead status`: is the server ready, and what does it deliver where.
+//! `keystead status`: is the server ready, are its tokens, and what does it deliver where.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,14 +9,16 @@ use crate::Failure;
 use crate::client::{Client, KEYSTEAD};
 use crate::exports::ClientFile;
 
-/// Show whether the server is ready and what it delivers where.
+/// Show whether the server and its tokens are ready, and what it delivers where.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   keystead status
   keystead status --json | jq '.nodes[].Deliveries'
+  keystead status --json | jq '.tokens[].CloudHsmClusterId'
 
-Exits with 0 when the server is ready and no node refused what it was sent, else with 1.")]
+Exits with 0 when the server is ready, every token is connected and no node refused what it was sent, else
+with 1.")]
 pub(crate) struct Args {
     /// The server's data directory [default: $XDG_DATA_HOME/keystead].
     #[arg(long, value_name = "DIR")]
@@ -31,14 +33,24 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let client = Client::new(&file)?;
     let (ready, health) = client.health().await?;
     let nodes = nodes(&client).await?;
+    let tokens = tokens(&client).await?;
     let refused = nodes
         .iter()
         .flat_map(deliveries)
         .any(|delivery| delivery.get("LastNack").is_some());
+    let missed = tokens
+        .iter()
+        .any(|token| text(token, "State") != "CONNECTED");
     if args.json {
         println!(
             "{}",
-            json!({ "endpoint": file.endpoint, "ready": ready, "health": health, "nodes": nodes })
+            json!({
+                "endpoint": file.endpoint,
+                "ready": ready,
+                "health": health,
+                "tokens": tokens,
+                "nodes": nodes,
+            })
         );
     } else {
         println!(
@@ -46,6 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             file.endpoint,
             if ready { "ready" } else { "not ready" }
         );
+        tokens.iter().for_each(print_token);
         for node in &nodes {
             print(node);
         }
@@ -53,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             println!("no nodes; 'keystead envoy --help' tells how to register one");
         }
     }
-    Ok(if ready && !refused {
+    Ok(if ready && !refused && !missed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -72,6 +85,48 @@ async fn nodes(client: &Client) -> Result<Vec<Value>, Failure> {
             Some(token) => input = json!({ "NextToken": token }),
             None => return Ok(nodes),
         }
+    }
+}
+
+/// The tokens; none where the caller may not know of them, in another account than the first.
+async fn tokens(client: &Client) -> Result<Vec<Value>, Failure> {
+    let answer = client.try_call(KEYSTEAD, "ListTokens", &json!({})).await?;
+    match answer {
+        Ok(mut answer) => match answer.get_mut("Tokens").map(Value::take) {
+            Some(Value::Array(tokens)) => Ok(tokens),
+            _ => Ok(Vec::new()),
+        },
+        Err(refused) if refused.code == "AccessDeniedException" => Ok(Vec::new()),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+fn print_token(token: &Value) {
+    let state = text(token, "State").to_lowercase();
+    println!("token {}  {state}", text(token, "Name"));
+    let uses = token.get("Uses").and_then(Value::as_array);
+    for used in uses.into_iter().flatten() {
+        let what = match used.as_str() {
+            Some("ROOT_KEY") => "seals the root key",
+            Some("CERTIFICATE_AUTHORITIES") => "has the keys of new certificate authorities",
+            _ => continue,
+        };
+        println!("  {what}");
+    }
+    let shown = [
+        ("Reason", ""),
+        ("CloudHsmClusterId", "for custom key stores: "),
+        ("Label", "label "),
+        ("SerialNumber", "serial number "),
+    ];
+    for (name, before) in shown {
+        if let Some(value) = token.get(name).and_then(Value::as_str) {
+            println!("  {before}{value}");
+        }
+    }
+    match token.get("StuckCalls").and_then(Value::as_i64) {
+        None | Some(0) => {}
+        Some(stuck) => println!("  its module does not let {stuck} calls go"),
     }
 }
 

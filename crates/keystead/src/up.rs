@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use keystead_app::{App, AppOptions, RootCredential, SystemEnv, tasks};
+use keystead_app::{App, AppOptions, HsmOptions, RootCredential, SystemEnv, tasks};
 use keystead_server::{
     Delivery, Endpoint, ExchangeOptions, Front, Lifecycle, Limits, Listeners, Metrics, Secrets,
     UnixAccess, panics,
@@ -46,14 +46,19 @@ Configuration file (all of it optional):
   [tls]                              # default: a certificate that Keystead issues itself
   certificate = \"/etc/keystead/tls.pem\"
   key = \"/etc/keystead/tls.key\"
-  [token.hsm]                        # a PKCS #11 token, for custom key stores of KMS; any name
-  module = \"/usr/lib/softhsm/libsofthsm2.so\"
-  label = \"keystead\"               # or serial, where there is more than one token
-  pin_file = \"/etc/keystead/hsm.pin\"        # mode 0600
-  cluster_id = \"cluster-myhsmmyhsm\" # default: made of the token's serial number
   [xks]                              # proxies of external key stores that KMS uses
   authorities = \"/etc/keystead/xks-ca.pem\"  # trusted beside the machine's own
   deadline_ms = 250                  # how long KMS waits for a proxy
+  [tokens.hsm]                       # a PKCS #11 token, under a name of your own
+  module = \"/usr/lib/softhsm/libsofthsm2.so\"
+  token = \"keystead\"                 # its label; or serial = \"...\"
+  pin_file = \"/etc/keystead/hsm.pin\" # one line, mode 0600
+  sessions = 4                       # calls at the same time
+  cluster_id = \"cluster-myhsmmyhsm\" # for custom key stores of KMS; default: made of the serial number
+  [root_key]                         # instead of root_key = ...: a token seals the root key
+  token = \"hsm\"                      # 'keystead root-key seal' converts an existing store
+  [pca]
+  token = \"hsm\"                      # the keys of new certificate authorities are made in it
 
 KEYSTEAD_ROOT_ACCESS_KEY_ID and KEYSTEAD_ROOT_SECRET_ACCESS_KEY set the root access key at the first
 start; without them it is random.")]
@@ -105,12 +110,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let options = AppOptions {
         data_dir: config.data_dir.clone(),
         root_key: Some(config.root_key.clone()),
+        hsm: config.hsm.clone(),
         account: config.account.clone(),
         root_credential,
         audit_sync: config.audit_sync,
         accept_rollback,
         env: Arc::new(env),
-        tokens: config.tokens.clone(),
         fetch: keystead_server::fetch(),
         exchange: keystead_server::exchange(ExchangeOptions {
             authorities: config.xks_authorities.clone(),
@@ -219,14 +224,16 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
     let dir = config.data_dir.display();
     let write = writeln!(
         out,
-        "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}\n  envoys    {}\n\n\
+        "Keystead {}\n  endpoint  {}\n  account   {}\n  region    {}\n  data      {dir}\n  root key  {}{}\n  envoys    {}\n{}\n\
          Point the AWS tools of a shell at it:\n  eval \"$(keystead env --data-dir {})\"\n{}\nready",
         env!("CARGO_PKG_VERSION"),
         client.endpoint,
         app.account,
         client.region,
         config.root_key.display(),
+        sealed_by(&config.hsm),
         client.xds_socket.display(),
+        tokens(&config.hsm),
         crate::exports::quoted(&dir.to_string()),
         client
             .access_key_id
@@ -236,6 +243,22 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
     write
         .and_then(|()| out.flush())
         .map_err(|error| Failure(format!("cannot write to the standard output: {error}")))
+}
+
+fn sealed_by(hsm: &HsmOptions) -> String {
+    let token = hsm.root_key.as_ref();
+    token.map_or_else(String::new, |name| format!(", sealed by the token {name}"))
+}
+
+fn tokens(hsm: &HsmOptions) -> String {
+    if hsm.tokens.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = hsm.tokens.keys().map(String::as_str).collect();
+    format!(
+        "  tokens    {}, being connected: 'keystead status' tells\n",
+        names.join(", ")
+    )
 }
 
 /// The root access key that the environment sets, both parts or none.

@@ -63,7 +63,8 @@ pub(super) fn refused(error: CryptoError) -> Error {
         CryptoError::Token(error) => Error::new(
             ErrorKind::InvalidState,
             format!(
-                "The token behind this KMS key's custom key store cannot be used just now: {error}."
+                "The token behind this KMS key's custom key store cannot be used just now: {}.",
+                error.for_callers()
             ),
         ),
         other => other.into(),

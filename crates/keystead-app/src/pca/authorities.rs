@@ -37,8 +37,17 @@ pub async fn create_certificate_authority(
         Some(Known::New(token)) => Some(token),
     };
     let mut ca = CertificateAuthority::create(described(ctx, input)?, ctx.now)?;
-    let new = ctx.app.keys.generate(ca.key_spec).await?;
-    let csr = own_request(ctx, &ca, &new.key, &new.spki_der).await?;
+    let new = match &ctx.app.hsm.authorities {
+        Some(token) => ctx.app.keys.generate_in(token, ca.key_spec).await?,
+        None => ctx.app.keys.generate(ca.key_spec).await?,
+    };
+    let csr = match own_request(ctx, &ca, &new.key, &new.spki_der).await {
+        Ok(csr) => csr,
+        Err(error) => {
+            discard(ctx, &new.key).await;
+            return Err(error);
+        }
+    };
     ca.key_is_ready();
     let (key, arn) = (ctx.key(&ca.id), ca.arn());
     let authority = Authority {
@@ -55,11 +64,22 @@ pub async fn create_certificate_authority(
     match ctx.app.store.commit(batch).await {
         Ok(_) => Ok(created(arn)),
         // The same request was quicker; the key made here was never stored.
-        Err(StoreError::Conflict { .. }) => match look_up(ctx, asked.as_ref()).await? {
-            Some(Known::Done(arn, _)) => Ok(created(arn)),
-            _ => Err(contended(&arn)),
-        },
+        Err(StoreError::Conflict { .. }) => {
+            discard(ctx, &authority.key).await;
+            match look_up(ctx, asked.as_ref()).await? {
+                Some(Known::Done(arn, _)) => Ok(created(arn)),
+                _ => Err(contended(&arn)),
+            }
+        }
+        // It may have been stored: the key stays.
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends a key that no record has. A token that does not hear of it keeps a key that nothing names.
+async fn discard(ctx: &Ctx, key: &StoredKey) {
+    if let Err(error) = ctx.app.keys.destroy(key).await {
+        tracing::warn!(%error, "a key that was not needed stays in its token");
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn complete_intent(app: &App, lease: &Lease) -> Result<bool> {
 /// come back for the rest.
 pub(crate) async fn purge_part(app: &Arc<App>, lease: &Lease) -> Result<Option<Timestamp>> {
     let now = app.env.now();
-    Ok(match purge::purge(&app.store, lease.id(), now).await? {
+    Ok(match purge::purge(app, lease.id(), now).await? {
         purge::Left::Alive(until) => until,
         purge::Left::More => Some(now),
         purge::Left::Nothing => None,

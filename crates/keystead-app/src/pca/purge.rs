@@ -11,6 +11,7 @@ use keystead_store::{Batch, Expect, Store, Versioned};
 use super::record::{
     AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
 };
+use crate::App;
 
 /// What is left of an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +25,14 @@ pub(super) enum Left {
 }
 
 /// Removes one part of what belongs to the authority of this record key, if its time is over.
-pub(super) async fn purge(store: &Store, key: &str, now: Timestamp) -> Result<Left> {
+pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> {
+    let store = &app.store;
     if let Some(found) = store.get::<Authority>(AUTHORITIES, key).await? {
         if !found.value.ca.is_to_be_purged(now) {
             return Ok(Left::Alive(found.value.ca.restorable_until()));
         }
+        // A key in a token first: without the record, nothing would name it. It cannot be restored any more.
+        app.keys.destroy(&found.value.key).await?;
         let mut batch = Batch::new();
         batch.delete(AUTHORITIES, key, Expect::Version(found.version));
         store.commit(batch).await?;

@@ -56,6 +56,15 @@ impl KeyRing {
         self.tokens.read().values().map(|it| it.status()).collect()
     }
 
+    /// Disconnects all tokens: before the process ends, so that nothing of it is in a module then.
+    pub async fn disconnect_tokens(&self) {
+        let tokens: Vec<_> = self.tokens.read().values().cloned().collect();
+        let disconnect = move || tokens.iter().for_each(|token| token.disconnect());
+        if tokio::task::spawn_blocking(disconnect).await.is_err() {
+            tracing::warn!("the tokens could not be disconnected");
+        }
+    }
+
     /// A new key for signatures of certificates, made in a token.
     ///
     /// # Errors

@@ -69,7 +69,8 @@ impl RootKey {
         match RootKeyFile::read(path)? {
             RootKeyFile::Clear(root) => Ok(root),
             RootKeyFile::Sealed(sealed) => Err(CryptoError::RootKey(format!(
-                "the root key in {} is sealed by the token with the serial number {}",
+                "the root key in {} is sealed by the token with the serial number {}: name it in \
+                 the configuration ([root_key], token)",
                 path.display(),
                 sealed.serial()
             ))),

@@ -37,7 +37,8 @@ pub enum TokenFailure {
     Refused,
 }
 
-/// A refusal or failure of a token. The text never contains a secret.
+/// A refusal or failure of a token. The text never contains a secret; it is for the operator, and
+/// tells of files and modules: callers are told [`TokenError::for_callers`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenError {
     /// What code branches on.
@@ -47,6 +48,20 @@ pub struct TokenError {
 }
 
 impl TokenError {
+    /// What a caller may know who is not the operator.
+    pub fn for_callers(&self) -> &'static str {
+        match self.failure {
+            TokenFailure::NotAnswering => {
+                "The token that has the key does not answer in time. Try again later."
+            }
+            TokenFailure::KeyMissing => "The token that had the key does not have it any more.",
+            TokenFailure::Refused => {
+                "The token that has the key refused to use it. Ask the operator of the server."
+            }
+            _ => "The token that has the key is not connected. Try again later.",
+        }
+    }
+
     pub(crate) fn new(failure: TokenFailure, message: impl Into<String>) -> Self {
         Self {
             failure,
@@ -123,6 +138,7 @@ pub(super) fn meaning(error: &ModuleError) -> Meaning {
         | Rv::FunctionNotSupported
         | Rv::KeySizeRange
         | Rv::CurveNotSupported
+        | Rv::DomainParamsInvalid
         | Rv::KeyFunctionNotPermitted
         | Rv::KeyTypeInconsistent => Meaning::Unsupported,
         // What an operation begins with is the same each time: a token that takes offence does not

@@ -53,6 +53,8 @@ const GENERATE: Terms = Terms {
     within: Duration::from_secs(60),
     repeatable: false,
 };
+/// How long the end of a token's threads is waited for: closing a session takes milliseconds.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 /// Sessions of a token, where the configuration does not say: enough for a network HSM to be busy
 /// while answers are under way.
 pub const DEFAULT_SESSIONS: usize = 4;
@@ -213,6 +215,37 @@ impl Token {
         settled.unwrap_or_else(|_| Err(self.late()))
     }
 
+    /// Waits until it is connected, for as long as another attempt may go better. May be called
+    /// where nothing asynchronous runs, and nowhere else.
+    ///
+    /// # Errors
+    /// Why it is not connected after `deadline`, or never will be as things are.
+    pub fn wait_connected(&self, deadline: Duration) -> Result<(), TokenError> {
+        let mut attempts = self.0.attempts.subscribe();
+        let settled = async {
+            loop {
+                match self.connected(deadline).await {
+                    Err(error) if may_pass(error.failure) => {}
+                    settled => return settled,
+                }
+                if attempts.changed().await.is_err() {
+                    return Err(self.late());
+                }
+            }
+        };
+        block_on(async {
+            let settled = tokio::time::timeout(deadline, settled).await;
+            settled.unwrap_or_else(|_| match self.state() {
+                TokenState::Failed(error) => Err(error),
+                _ => Err(self.late()),
+            })
+        })
+        .unwrap_or_else(|error| {
+            let message = format!("cannot wait for a token: {error}");
+            Err(TokenError::new(TokenFailure::Refused, message))
+        })
+    }
+
     /// Whether this is the PIN that the token is opened with. Asks nothing of the token, which
     /// would count a wrong one.
     ///
@@ -224,9 +257,12 @@ impl Token {
         Ok(digest::constant_time_eq(&hash(&pin), &hash(given)))
     }
 
-    /// Ends its threads and its sessions. What waits is refused.
+    /// Ends its threads and its sessions, for which it waits up to a second. What waits is refused.
     pub fn disconnect(&self) {
         self.0.disconnect();
+        if !self.0.wait(DISCONNECT_DEADLINE) {
+            tracing::warn!(token = self.name(), "a token's module does not let go");
+        }
     }
 
     /// Makes a key under this id; the label is for people. Answers the SubjectPublicKeyInfo of a
@@ -365,6 +401,26 @@ impl fmt::Debug for Token {
             .field("name", &self.0.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a token that is not connected for this reason may be connected a moment later, without
+/// anybody doing anything about it: at a start of the machine, everything comes up at once.
+fn may_pass(failure: TokenFailure) -> bool {
+    matches!(
+        failure,
+        TokenFailure::NotFound | TokenFailure::Lost | TokenFailure::Module
+    )
+}
+
+/// Waits for a token where nothing asynchronous runs: at the start, for the root key.
+///
+/// # Errors
+/// When the system does not give what waiting takes.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    Ok(runtime.block_on(future))
 }
 
 /// `cluster-` and sixteen letters of base 32 (RFC 4648 section 6), in small letters as CloudHSM's.

@@ -54,6 +54,16 @@ type Place = Mutex<Option<Arc<Module>>>;
 /// # Errors
 /// [`TokenFailure::Module`].
 pub(super) fn load(path: &Path) -> Result<Arc<Module>, TokenError> {
+    // The system's loader looks for a bare name in places of its own.
+    if !path.is_absolute() {
+        return Err(TokenError::new(
+            TokenFailure::Module,
+            format!("the module {} is not an absolute path", path.display()),
+        ));
+    }
+    // The system loads a library once, whatever links lead to it.
+    let real = std::fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let place = Arc::clone(
         MODULES
             .lock()
@@ -64,13 +74,6 @@ pub(super) fn load(path: &Path) -> Result<Arc<Module>, TokenError> {
     let mut place = place.lock();
     if let Some(module) = &*place {
         return Ok(Arc::clone(module));
-    }
-    // The system's loader looks for a bare name in places of its own.
-    if !path.is_absolute() {
-        return Err(TokenError::new(
-            TokenFailure::Module,
-            format!("the module {} is not an absolute path", path.display()),
-        ));
     }
     let pkcs11 = Pkcs11::new(path).map_err(|error| refused(path, "loaded", &error))?;
     let started = start(&pkcs11).map_err(|error| refused(path, "started", &error));

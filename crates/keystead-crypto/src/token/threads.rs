@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use cryptoki::session::Session;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     work: Condvar,
     /// Wakes the keeper.
     keep: Condvar,
+    /// Wakes who waits for the threads' end.
+    gone: Condvar,
     /// Tells of each attempt to connect that has ended.
     pub(super) attempts: watch::Sender<u64>,
     pub(super) meters: Meters,
@@ -49,6 +51,9 @@ struct Inner {
     seats: Vec<Option<Instant>>,
     /// What the token was when it was last seen.
     identity: Option<TokenIdentity>,
+    /// The threads, and how many of them have not come to their end.
+    threads: Vec<JoinHandle<()>>,
+    living: usize,
 }
 
 /// How far a token is connected.
@@ -75,29 +80,39 @@ impl Shared {
                 queue: VecDeque::new(),
                 seats: vec![None; sessions],
                 identity: None,
+                threads: Vec::new(),
+                living: 0,
             }),
             work: Condvar::new(),
             keep: Condvar::new(),
+            gone: Condvar::new(),
             attempts: watch::Sender::new(0),
             name,
             options,
         });
-        let spawn = |role: String, life: fn(&Self, usize), number: usize| {
-            let shared = Arc::clone(&shared);
-            let name = format!("keystead-token-{role}");
-            thread::Builder::new()
-                .name(name)
-                .spawn(move || life(&shared, number))
-        };
-        let mut started = spawn("keeper".into(), |shared, _| shared.keep(), 0).map(drop);
-        for number in 0..sessions {
-            started =
-                started.and_then(|()| spawn(number.to_string(), Self::call, number).map(drop));
+        let mut started = shared.spawn("keeper", |shared| shared.keep());
+        for seat in 0..sessions {
+            started = started
+                .and_then(|()| shared.spawn(&seat.to_string(), move |shared| shared.call(seat)));
         }
         if started.is_err() {
             shared.disconnect();
         }
         started.map(|()| shared)
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        role: &str,
+        life: impl FnOnce(&Self) + Send + 'static,
+    ) -> std::io::Result<()> {
+        self.inner.lock().living += 1;
+        let living = Living(Arc::clone(self));
+        let thread = thread::Builder::new()
+            .name(format!("keystead-token-{role}"))
+            .spawn(move || life(&living.0))?;
+        self.inner.lock().threads.push(thread);
+        Ok(())
     }
 
     /// How far it is connected, for whoever asks.
@@ -176,6 +191,25 @@ impl Shared {
         self.keep.notify_all();
     }
 
+    /// Waits for the end of the threads, for a while: a process that ends while one of them is in the
+    /// module takes the ground from under it. Answers whether they have ended.
+    pub(super) fn wait(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        let mut inner = self.inner.lock();
+        while inner.living > 0 {
+            if self.gone.wait_until(&mut inner, until).timed_out() {
+                return inner.living == 0;
+            }
+        }
+        let threads = std::mem::take(&mut inner.threads);
+        drop(inner);
+        for thread in threads {
+            // Each is at its very end. One that crashed has ended, too.
+            let _ = thread.join();
+        }
+        true
+    }
+
     fn disconnected(&self) -> TokenError {
         let message = format!("the token {} was disconnected", self.name);
         TokenError::new(TokenFailure::Disconnected, message)
@@ -191,6 +225,18 @@ impl Shared {
             drop(inner);
             self.keep.notify_all();
         }
+    }
+}
+
+/// A thread that lives; dropped at its end, however that comes.
+struct Living(Arc<Shared>);
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner.lock();
+        inner.living = inner.living.saturating_sub(1);
+        drop(inner);
+        self.0.gone.notify_all();
     }
 }
 
@@ -244,7 +290,16 @@ impl Shared {
             self.rise(seat);
             match ended {
                 Ended::Done => {}
-                Ended::Failed(error) => job.end(error),
+                Ended::Failed(error) => {
+                    // The keeper tells of the rest.
+                    if matches!(
+                        error.failure,
+                        TokenFailure::Refused | TokenFailure::KeyMissing
+                    ) {
+                        tracing::warn!(token = self.name, %error, "a token refused a call");
+                    }
+                    job.end(error);
+                }
                 Ended::Lost(error) => {
                     self.lose(&connection, &error);
                     self.again(job, error);

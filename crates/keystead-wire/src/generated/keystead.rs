@@ -26,6 +26,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::EXPOSE_XKS_KEY,
         &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
+        &operation::LIST_TOKENS,
         &operation::LIST_XKS_PROXIES,
         &operation::REGISTER_NODE,
         &operation::ROTATE_XKS_PROXY_CREDENTIAL,
@@ -42,6 +43,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         "ExposeXksKey",
         "ListAccounts",
         "ListNodes",
+        "ListTokens",
         "ListXksProxies",
         "RegisterNode",
         "RotateXksProxyCredential",
@@ -327,6 +329,23 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static LIST_TOKENS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListTokens",
+        input: &schema::LIST_TOKENS_REQUEST,
+        output: &schema::LIST_TOKENS_RESPONSE,
+        has_output: true,
+        errors: &[&error::ACCESS_DENIED_EXCEPTION],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListTokens"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static LIST_XKS_PROXIES: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListXksProxies",
@@ -526,6 +545,17 @@ impl Operation for ListNodes {
     type Output = ListNodesResponse;
     const NAME: &'static str = "ListNodes";
     const DEF: &'static OperationDef = &operation::LIST_NODES;
+}
+
+/// The operation `ListTokens`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTokens;
+
+impl Operation for ListTokens {
+    type Input = ListTokensRequest;
+    type Output = ListTokensResponse;
+    const NAME: &'static str = "ListTokens";
+    const DEF: &'static OperationDef = &operation::LIST_TOKENS;
 }
 
 /// The operation `ListXksProxies`.
@@ -1285,6 +1315,57 @@ impl IntoValue for ListNodesResponse {
     }
 }
 
+/// The structure `ListTokensRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTokensRequest;
+
+impl Shape for ListTokensRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_TOKENS_REQUEST
+    }
+}
+
+impl FromValue for ListTokensRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::LIST_TOKENS_REQUEST)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for ListTokensRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `ListTokensResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListTokensResponse {
+    /// `Tokens`: list; required.
+    pub tokens: Vec<Token>,
+}
+
+impl Shape for ListTokensResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_TOKENS_RESPONSE
+    }
+}
+
+impl FromValue for ListTokensResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_TOKENS_RESPONSE)?;
+        Ok(Self {
+            tokens: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for ListTokensResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.tokens.into_value())])
+    }
+}
+
 /// The structure `ListXksProxiesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListXksProxiesRequest {
@@ -1558,6 +1639,203 @@ impl IntoValue for RotateXksProxyCredentialResponse {
             Some(self.uri_path.into_value()),
             Some(self.credential.into_value()),
         ])
+    }
+}
+
+/// The structure `Token`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// `Name`: text; required.
+    pub name: String,
+    /// `State`: one of the values; required.
+    pub state: TokenState,
+    /// `Reason`: text.
+    pub reason: Option<String>,
+    /// `CloudHsmClusterId`: text.
+    pub cloud_hsm_cluster_id: Option<String>,
+    /// `Label`: text.
+    pub label: Option<String>,
+    /// `SerialNumber`: text.
+    pub serial_number: Option<String>,
+    /// `Manufacturer`: text.
+    pub manufacturer: Option<String>,
+    /// `Model`: text.
+    pub model: Option<String>,
+    /// `Module`: text; required.
+    pub module: String,
+    /// `Uses`: list; required.
+    pub uses: Vec<TokenUse>,
+    /// `Calls`: number.
+    pub calls: Option<i64>,
+    /// `FailedCalls`: number.
+    pub failed_calls: Option<i64>,
+    /// `StuckCalls`: number.
+    pub stuck_calls: Option<i64>,
+}
+
+impl Shape for Token {
+    fn schema() -> &'static Schema {
+        &schema::TOKEN
+    }
+}
+
+impl FromValue for Token {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::TOKEN)?;
+        Ok(Self {
+            name: fields.required()?,
+            state: fields.required()?,
+            reason: fields.optional()?,
+            cloud_hsm_cluster_id: fields.optional()?,
+            label: fields.optional()?,
+            serial_number: fields.optional()?,
+            manufacturer: fields.optional()?,
+            model: fields.optional()?,
+            module: fields.required()?,
+            uses: fields.required()?,
+            calls: fields.optional()?,
+            failed_calls: fields.optional()?,
+            stuck_calls: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for Token {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.name.into_value()),
+            Some(self.state.into_value()),
+            self.reason.map(IntoValue::into_value),
+            self.cloud_hsm_cluster_id.map(IntoValue::into_value),
+            self.label.map(IntoValue::into_value),
+            self.serial_number.map(IntoValue::into_value),
+            self.manufacturer.map(IntoValue::into_value),
+            self.model.map(IntoValue::into_value),
+            Some(self.module.into_value()),
+            Some(self.uses.into_value()),
+            self.calls.map(IntoValue::into_value),
+            self.failed_calls.map(IntoValue::into_value),
+            self.stuck_calls.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `TokenState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenState {
+    /// `CONNECTING`.
+    Connecting,
+    /// `CONNECTED`.
+    Connected,
+    /// `FAILED`.
+    Failed,
+    /// `DISCONNECTED`.
+    Disconnected,
+}
+
+impl TokenState {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::Connecting,
+        Self::Connected,
+        Self::Failed,
+        Self::Disconnected,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "CONNECTING",
+            Self::Connected => "CONNECTED",
+            Self::Failed => "FAILED",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CONNECTING" => Some(Self::Connecting),
+            "CONNECTED" => Some(Self::Connected),
+            "FAILED" => Some(Self::Failed),
+            "DISCONNECTED" => Some(Self::Disconnected),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for TokenState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for TokenState {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("TokenState", "no such value"))
+    }
+}
+
+impl IntoValue for TokenState {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The enumeration `TokenUse`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenUse {
+    /// `ROOT_KEY`.
+    RootKey,
+    /// `CERTIFICATE_AUTHORITIES`.
+    CertificateAuthorities,
+}
+
+impl TokenUse {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::RootKey, Self::CertificateAuthorities];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RootKey => "ROOT_KEY",
+            Self::CertificateAuthorities => "CERTIFICATE_AUTHORITIES",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "ROOT_KEY" => Some(Self::RootKey),
+            "CERTIFICATE_AUTHORITIES" => Some(Self::CertificateAuthorities),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for TokenUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for TokenUse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("TokenUse", "no such value"))
+    }
+}
+
+impl IntoValue for TokenUse {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
     }
 }
 
@@ -2289,6 +2567,23 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static LIST_TOKENS_REQUEST: Schema = Schema {
+        name: "ListTokensRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static LIST_TOKENS_RESPONSE: Schema = Schema {
+        name: "ListTokensResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Tokens",
+            wire_name: "Tokens",
+            schema: &TOKEN_LIST,
+            required: true,
+        }]),
+    };
+
     pub(crate) static LIST_XKS_PROXIES_REQUEST: Schema = Schema {
         name: "ListXksProxiesRequest",
         sensitive: false,
@@ -2325,6 +2620,12 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static LONG: Schema = Schema {
+        name: "Long",
+        sensitive: false,
+        kind: Kind::Long(Range::ANY),
     };
 
     pub(crate) static MAX_RESULTS: Schema = Schema {
@@ -2552,6 +2853,133 @@ pub(crate) mod schema {
         name: "Timestamp",
         sensitive: false,
         kind: Kind::Timestamp(crate::schema::TimestampFormat::Default),
+    };
+
+    pub(crate) static TOKEN: Schema = Schema {
+        name: "Token",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "State",
+                wire_name: "State",
+                schema: &TOKEN_STATE,
+                required: true,
+            },
+            Member {
+                name: "Reason",
+                wire_name: "Reason",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "CloudHsmClusterId",
+                wire_name: "CloudHsmClusterId",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Label",
+                wire_name: "Label",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "SerialNumber",
+                wire_name: "SerialNumber",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Manufacturer",
+                wire_name: "Manufacturer",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Model",
+                wire_name: "Model",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Module",
+                wire_name: "Module",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "Uses",
+                wire_name: "Uses",
+                schema: &TOKEN_USES,
+                required: true,
+            },
+            Member {
+                name: "Calls",
+                wire_name: "Calls",
+                schema: &LONG,
+                required: false,
+            },
+            Member {
+                name: "FailedCalls",
+                wire_name: "FailedCalls",
+                schema: &LONG,
+                required: false,
+            },
+            Member {
+                name: "StuckCalls",
+                wire_name: "StuckCalls",
+                schema: &LONG,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static TOKEN_LIST: Schema = Schema {
+        name: "TokenList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &TOKEN,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static TOKEN_STATE: Schema = Schema {
+        name: "TokenState",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["CONNECTING", "CONNECTED", "FAILED", "DISCONNECTED"],
+        },
+    };
+
+    pub(crate) static TOKEN_USE: Schema = Schema {
+        name: "TokenUse",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["ROOT_KEY", "CERTIFICATE_AUTHORITIES"],
+        },
+    };
+
+    pub(crate) static TOKEN_USES: Schema = Schema {
+        name: "TokenUses",
+        sensitive: false,
+        kind: Kind::List {
+            member: &TOKEN_USE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static UNIX_UID: Schema = Schema {

@@ -87,7 +87,8 @@ async fn a_renewal_cut_off_anywhere_ends_in_one_new_version() {
     let ca = world.ca().await;
     world.grant(&ca).await;
     let (mut cuts, mut halfway) = (0, 0);
-    for polls in 1..1000 {
+    let mut polls = 1;
+    for _ in 0..1000 {
         let arn = world.private(&ca).await;
         world.export(&arn).await.unwrap();
         let before = world.delivered(&arn).await;
@@ -131,8 +132,11 @@ async fn a_renewal_cut_off_anywhere_ends_in_one_new_version() {
         leaf.certifies(&key.spki_der).unwrap();
         world.delete(&arn).await.unwrap();
         cuts += 1;
-        if ended {
-            break;
+        // On a busy machine a commit may be done before it is waited for, and there are fewer places to cut: once more.
+        match ended {
+            true if cuts > 5 && halfway > 2 => break,
+            true => polls = 1,
+            false => polls += 1,
         }
     }
     assert!(cuts > 5 && halfway > 2, "{cuts} cuts, {halfway} halfway");

@@ -15,7 +15,7 @@ use keystead_wire::acm_pca as wire;
 use parking_lot::Mutex;
 
 use super::super::*;
-use crate::{App, AppOptions, Ctx, Env, OpenError, Principal};
+use crate::{App, AppOptions, Ctx, Env, HsmOptions, OpenError, Principal};
 
 /// 2030-01-01T00:00:00Z, so that OpenSSL, which has a clock of its own, is always told the time.
 pub(super) const START: i64 = 1_893_456_000;
@@ -362,6 +362,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
 
 async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App>, OpenError> {
     let options = AppOptions {
+        hsm: HsmOptions::default(),
         data_dir: dir.path().join("data"),
         root_key: None,
         account: Some(AccountId::parse("123456789012").unwrap()),
@@ -369,7 +370,6 @@ async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App
         audit_sync: false,
         accept_rollback: false,
         env: Arc::clone(clock) as Arc<dyn Env>,
-        tokens: Vec::new(),
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
     };

@@ -73,7 +73,8 @@ fn put(
     place: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), CryptoError> {
     let (draft, directory) = draft_of(path)?;
-    let written = write(&draft, text)
+    let written = sweep(path, directory)
+        .and_then(|()| write(&draft, text))
         .and_then(|()| place(&draft))
         .and_then(|()| File::open(directory)?.sync_all());
     written.map_err(|error| {
@@ -104,6 +105,22 @@ fn draft_of(path: &Path) -> Result<(PathBuf, &Path), CryptoError> {
     Ok((directory.join(draft), directory))
 }
 
+/// Removes the drafts that an earlier attempt left when the machine stopped: they hold the key, maybe
+/// in clear.
+fn sweep(path: &Path, directory: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let found = entry.file_name();
+        let rest = found.as_encoded_bytes().strip_prefix(name);
+        let id = rest.and_then(|rest| str::from_utf8(rest.strip_prefix(b".")?).ok());
+        if id.is_some_and(|id| id.parse::<KeyId>().is_ok()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -112,4 +129,53 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_replaced_file_is_its_owners_and_leaves_no_draft() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        create(&path, "one").unwrap();
+        // What a stopped machine left, and what looks like it.
+        let draft = format!("root.key.{}", KeyId::random().unwrap());
+        let others = ["root.key.bak", "root.keys.00112233445566778899aabbccddeeff"];
+        for name in others.into_iter().chain([draft.as_str()]) {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        replace(&path, "two").unwrap();
+        assert_eq!(read(&path).unwrap().as_slice(), b"two");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+        assert_eq!(
+            names(directory.path()),
+            [&["root.key"], &others[..]].concat()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_stays_and_leaves_no_draft() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root.key");
+        fs::create_dir(&path).unwrap();
+        for refused in [replace(&path, "text"), create(&path, "text")] {
+            assert!(matches!(refused, Err(CryptoError::RootKey(_))));
+        }
+        assert_eq!(names(directory.path()), ["root.key"]);
+        let missing = directory.path().join("missing/root.key");
+        assert!(replace(&missing, "text").is_err());
+        assert!(replace(Path::new("/"), "text").is_err());
+    }
 }

@@ -20,7 +20,7 @@ use keystead_core::kms::{EncryptionAlgorithm, KeySpec, KeyUsage};
 use super::{RootKey, file, push_hex};
 use crate::keyring::Held;
 use crate::seal::{KeyId, hex_byte, xaes};
-use crate::token::Token;
+use crate::token::{self, Token};
 use crate::{CryptoError, digest};
 
 /// First line of the file.
@@ -160,6 +160,39 @@ impl SealedRootKey {
 }
 
 impl RootKey {
+    /// Reads the root key from its file, sealed or in clear. May be called where nothing
+    /// asynchronous runs, and nowhere else.
+    ///
+    /// # Errors
+    /// As [`RootKey::load`] where there is no token. Where there is one, it must be connected, and
+    /// the file be sealed by it: [`CryptoError::Token`] and [`CryptoError::RootKey`].
+    pub fn open(path: &Path, token: Option<&Arc<Token>>) -> Result<Self, CryptoError> {
+        let Some(token) = token else {
+            return Self::load(path);
+        };
+        match RootKeyFile::read(path)? {
+            RootKeyFile::Sealed(sealed) => waited(token::block_on(sealed.open(token))),
+            RootKeyFile::Clear(_) => Err(CryptoError::RootKey(format!(
+                "the root key in {} is in clear, but the configuration has the token {} seal it: \
+                 seal it first ('keystead root-key seal')",
+                path.display(),
+                token.name()
+            ))),
+        }
+    }
+
+    /// Makes a root key and stores it in a new file, sealed where there is a token; as
+    /// [`RootKey::open`] otherwise.
+    ///
+    /// # Errors
+    /// As [`RootKey::create`] and [`RootKey::create_sealed`].
+    pub fn establish(path: &Path, token: Option<&Arc<Token>>) -> Result<Self, CryptoError> {
+        match token {
+            Some(token) => waited(token::block_on(Self::create_sealed(path, token))),
+            None => Self::create(path),
+        }
+    }
+
     /// Makes a root key and stores it in a new file, sealed by a token; as [`RootKey::create`]
     /// otherwise.
     ///
@@ -238,6 +271,14 @@ impl RootKey {
             false => Err(CryptoError::library("open the root key again")),
         }
     }
+}
+
+fn waited<T>(outcome: std::io::Result<Result<T, CryptoError>>) -> Result<T, CryptoError> {
+    outcome.unwrap_or_else(|error| {
+        Err(CryptoError::Internal(format!(
+            "cannot wait for a token: {error}"
+        )))
+    })
 }
 
 /// A serial number in a line of text.

@@ -141,7 +141,7 @@ fn a_token_made_after_the_start_is_found() {
 #[test]
 fn two_tokens_of_one_module_do_not_take_each_other_down() {
     let name = "two_tokens_of_one_module_do_not_take_each_other_down";
-    with_token(module_path!(), name, |hsm, _| async move {
+    with_token(module_path!(), name, |hsm, folder| async move {
         let ring = ring(&hsm).await;
         let (spec, usage) = (KeySpec::Hmac256, KeyUsage::GenerateVerifyMac);
         let key = ring
@@ -161,9 +161,12 @@ fn two_tokens_of_one_module_do_not_take_each_other_down() {
                 .await
                 .unwrap();
         }
-        // One that comes later is there beside the first.
+        // One that comes later is there beside the first, also where another path leads to the module.
         hsm.initialize("second");
+        let link = folder.join("link.so");
+        std::os::unix::fs::symlink(&options(&hsm).module, &link).unwrap();
         let second = TokenOptions {
+            module: link,
             label: Some("second".into()),
             ..options(&hsm)
         };
@@ -247,8 +250,12 @@ fn a_disconnected_token_refuses_and_leaves_the_others() {
         let ring = ring(&hsm).await;
         let second = Token::connect("second", options(&hsm)).unwrap();
         second.connected(PATIENCE).await.unwrap();
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let before = threads();
         second.disconnect();
         assert_eq!(second.state(), TokenState::Disconnected);
+        // A keeper and two that call are gone for certain.
+        assert_eq!(threads(), before - 3);
         let error = second.connected(PATIENCE).await.unwrap_err();
         assert_eq!(error.failure, TokenFailure::Disconnected);
         let (spec, usage) = (KeySpec::Hmac256, KeyUsage::GenerateVerifyMac);
