@@ -235,7 +235,7 @@ struct Source(&'static str);
 
 impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}.amazonaws.com", self.0))
+        serializer.serialize_str(&[self.0, ".amazonaws.com"].concat())
     }
 }
 
@@ -309,21 +309,17 @@ struct LowerFirst(&'static str);
 
 impl Serialize for LowerFirst {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut letters = self.0.chars();
-        match letters.next() {
-            Some(first) => serializer.collect_str(&format_args!(
-                "{}{}",
-                first.to_ascii_lowercase(),
-                letters.as_str()
-            )),
-            None => serializer.serialize_str(""),
+        let mut name = self.0.to_owned();
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_lowercase();
         }
+        serializer.serialize_str(&name)
     }
 }
 
 /// ISO 8601 in whole seconds, as CloudTrail writes times.
 fn seconds(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{at:.0}")
 }
 
 /// The record version whose fields these are.

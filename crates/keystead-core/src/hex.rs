@@ -2,12 +2,19 @@
 
 /// Two lower-case hexadecimal digits for each octet (RFC 4648 section 8, in lower case).
 pub fn hex(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let halves = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
-    halves
-        .filter_map(|half| DIGITS.get(usize::from(half)))
-        .map(|digit| char::from(*digit))
-        .collect()
+    let mut text = String::with_capacity(2 * octets.len());
+    text.extend(octets.iter().flat_map(|octet| digits(*octet)));
+    text
+}
+
+/// The two digits of one octet.
+pub(crate) fn digits(octet: u8) -> [char; 2] {
+    [octet >> 4, octet & 0xf].map(|half| {
+        char::from(match half {
+            0..10 => b'0' + half,
+            _ => b'a' + half - 10,
+        })
+    })
 }
 
 #[cfg(test)]

@@ -150,17 +150,18 @@ struct Exchange<'r, B> {
 
 impl<'r, B: Backend> Exchange<'r, B> {
     fn new(api: &'r Api<B>, parts: &'r Parts, peer: &'r Peer) -> Self {
-        let head = protocol::identify(parts, &[], None);
+        let head = protocol::identify_head(parts, None);
         let dialect = match &head {
-            Ok(call) => call.dialect,
-            Err(refusal) => refusal.dialect,
+            Some(Ok(call)) => call.dialect,
+            Some(Err(refusal)) => refusal.dialect,
+            None => Dialect::QUERY,
         };
         Self {
             api,
             parts,
             peer,
             request_id: api.ids.next(),
-            head: (dialect.protocol != Protocol::Query).then_some(head),
+            head,
             dialect,
             operation: None,
         }

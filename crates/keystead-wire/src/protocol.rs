@@ -85,16 +85,22 @@ pub fn json_headers(service: &ServiceDef, operation: &str) -> HeaderMap {
 /// Finds out what a request asks for. `scope` is the service in the scope of its SigV4 credential,
 /// where it has one; it tells query services apart that know the same action, and REST from query.
 pub fn identify(parts: &Parts, body: &[u8], scope: Option<&str>) -> Result<Call, Refusal> {
+    identify_head(parts, scope).unwrap_or_else(|| identify_query(parts, body, scope))
+}
+
+/// What the head of a request asks for; `None` where that is in the body, as for query services
+/// ([`Dialect::QUERY`]).
+pub fn identify_head(parts: &Parts, scope: Option<&str>) -> Option<Result<Call, Refusal>> {
     if let Some(call) = xks::identify(parts, scope) {
-        return call;
+        return Some(call);
     }
     if let Some(protocol) = parts.headers.get(SMITHY_PROTOCOL) {
-        return identify_cbor(parts, protocol);
+        return Some(identify_cbor(parts, protocol));
     }
     if let Some(target) = parts.headers.get(TARGET) {
-        return identify_json(parts, target);
+        return Some(identify_json(parts, target));
     }
-    identify_rest(parts, scope).unwrap_or_else(|| identify_query(parts, body, scope))
+    identify_rest(parts, scope)
 }
 
 /// `None` where the request is of no REST service: its scope names none, or it has no scope and a path of none.
@@ -210,10 +216,7 @@ fn identify_json(parts: &Parts, target: &HeaderValue) -> Result<Call, Refusal> {
 }
 
 fn identify_query(parts: &Parts, body: &[u8], scope: Option<&str>) -> Result<Call, Refusal> {
-    let mut dialect = Dialect {
-        protocol: Protocol::Query,
-        service: None,
-    };
+    let mut dialect = Dialect::QUERY;
     let form = form(parts, body).map_err(|error| dialect.refuse(error))?;
     let version = form.get("Version");
     let speaks = |known: &&ServiceDef| known.protocols.contains(&Protocol::Query);
@@ -275,6 +278,12 @@ impl Protocol {
 }
 
 impl Dialect {
+    /// That of the query services, before it is known which one is meant.
+    pub const QUERY: Self = Self {
+        protocol: Protocol::Query,
+        service: None,
+    };
+
     fn refuse(self, error: ErrorAnswer) -> Refusal {
         Refusal {
             dialect: self,

@@ -119,23 +119,27 @@ fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Text in quotes; what must be escaped is escaped (RFC 8259, section 7).
+/// Text in quotes; what must be escaped is escaped (RFC 8259, section 7), and the rest copied as it is.
 fn text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
     out.push(b'"');
-    for &byte in text.as_bytes() {
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
+    for plain in text.as_bytes().split_inclusive(escaped) {
+        let Some((&last, before)) = plain.split_last().filter(|(last, _)| escaped(last)) else {
+            out.extend_from_slice(plain);
+            continue;
+        };
+        out.extend_from_slice(before);
+        match last {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
             0..0x20 => {
                 out.extend_from_slice(b"\\u00");
-                let digits = [byte >> 4, byte & 0xf].map(usize::from);
+                let digits = [last >> 4, last & 0xf].map(usize::from);
                 out.extend(digits.iter().filter_map(|&digit| HEX.get(digit)));
             }
-            _ => out.push(byte),
+            _ => out.extend_from_slice(&[b'\\', last]),
         }
     }
     out.push(b'"');

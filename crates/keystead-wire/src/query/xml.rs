@@ -169,16 +169,26 @@ fn close(name: &str, out: &mut String) {
 /// Text with its markup escaped. A carriage return is written as a reference, since parsers would
 /// turn a bare one into a line feed; characters that XML 1.0 cannot hold become U+FFFD.
 fn text(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\r' => out.push_str("&#xD;"),
-            '\t' | '\n' => out.push(c),
-            '\0'..' ' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ => out.push(c),
-        }
+    let escaped = |c: char| {
+        matches!(c, '&' | '<' | '>' | '"' | '\u{fffe}' | '\u{ffff}')
+            || (c < ' ' && c != '\t' && c != '\n')
+    };
+    let mut rest = text;
+    while let Some((plain, c, behind)) = rest.find(escaped).and_then(|at| {
+        let (plain, tail) = rest.split_at_checked(at)?;
+        let mut tail = tail.chars();
+        Some((plain, tail.next()?, tail.as_str()))
+    }) {
+        out.push_str(plain);
+        out.push_str(match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\r' => "&#xD;",
+            _ => "\u{fffd}",
+        });
+        rest = behind;
     }
+    out.push_str(rest);
 }

@@ -30,6 +30,12 @@ pub(super) fn label<'p>(http: &HttpDef, path: &'p str, name: &str) -> Option<&'p
 }
 
 fn fits(http: &HttpDef, path: &str) -> bool {
+    // Most operations are told apart by how their paths begin.
+    if let Some(Segment::Literal(text)) = http.path.first()
+        && !path.strip_prefix('/').unwrap_or(path).starts_with(text)
+    {
+        return false;
+    }
     let Some(given) = segments(http, path) else {
         return false;
     };
