@@ -156,7 +156,7 @@ class Emulator(Peer):
 
 class Ministack(Emulator):
     name = "ministack"
-    packages = ("ministack",)
+    packages = ("ministack", "cryptography")
 
     def environment(self):
         return {"GATEWAY_PORT": str(self.port), "HOST": "127.0.0.1"}
