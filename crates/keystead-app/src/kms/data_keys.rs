@@ -151,7 +151,7 @@ impl Wanted<'_> {
         spec: Option<wire::DataKeySpec>,
         number: Option<i32>,
     ) -> Result<Made> {
-        let found = self.under(ctx, &[]).await?;
+        let found = self.under(ctx).await?;
         let length = match (spec, number) {
             (Some(wire::DataKeySpec::Aes256), None) => 32,
             (Some(wire::DataKeySpec::Aes128), None) => 16,
@@ -178,7 +178,7 @@ impl Wanted<'_> {
         ctx: &Ctx,
         spec: wire::DataKeyPairSpec,
     ) -> Result<(Arc<Found>, DataPair, Vec<u8>)> {
-        let found = self.under(ctx, &[]).await?;
+        let found = self.under(ctx).await?;
         // GenerateDataKeyPair, `KeyId`: no key in a custom key store.
         if found.record.key.store.is_some() {
             return Err(Fault::UnsupportedOperation.error(format!(
@@ -195,11 +195,10 @@ impl Wanted<'_> {
     }
 
     /// The key that encrypts the data key.
-    async fn under(&self, ctx: &Ctx, keys: &[(&'static str, &str)]) -> Result<Arc<Found>> {
+    async fn under(&self, ctx: &Ctx) -> Result<Arc<Found>> {
         let ask = Ask {
             operation: Some(self.operation),
             context: self.context,
-            keys,
             tokens: self.tokens,
             ..Ask::OWN
         };

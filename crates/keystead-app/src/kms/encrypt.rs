@@ -64,7 +64,7 @@ pub async fn decrypt(ctx: &Ctx, input: wire::DecryptRequest) -> Result<wire::Dec
     usable::note(ctx, &opened.found, "Decrypt");
     Ok(wire::DecryptResponse {
         key_id: Some(opened.found.arn.clone()),
-        plaintext: Some(std::mem::take(&mut *opened.plaintext.clone()).into()),
+        plaintext: Some(opened.plaintext.to_vec().into()),
         encryption_algorithm: opened.algorithm.shown(),
         ciphertext_for_recipient: None,
         key_material_id: opened.material.map(|id| id.to_string()),
@@ -276,9 +276,11 @@ impl Source<'_> {
 
     /// The key that the ciphertext itself names.
     async fn named_inside(&self, ctx: &Ctx, header: &Header, ask: Ask<'_>) -> Result<Arc<Found>> {
-        let arn = find::arn_of(&header.account, &ctx.region, &header.key_id);
-        let found = find::at_hand(ctx, &header.account, &ctx.region, &header.key_id).await?;
-        let found = find::admit(ctx, &arn, found, ask).await?.ok_or_else(|| {
+        let Header {
+            account, key_id, ..
+        } = header;
+        let found = find::admit(ctx, account, &ctx.region, key_id, ask).await?;
+        let found = found.ok_or_else(|| {
             Error::new(
                 ErrorKind::AccessDenied,
                 "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",

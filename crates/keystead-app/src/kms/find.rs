@@ -116,30 +116,37 @@ pub(super) async fn key(
         alias: named.alias.as_deref(),
         ..ask
     };
-    let found = at_hand(ctx, &named.account, &named.region, &named.id).await?;
-    let arn = arn_of(&named.account, &named.region, &named.id);
-    admit(ctx, &arn, found, ask)
+    let Named {
+        account,
+        region,
+        id,
+        ..
+    } = &named;
+    admit(ctx, account, region, id, ask)
         .await?
-        .ok_or_else(|| missing(&arn))
+        .ok_or_else(|| missing(&arn_of(account, region, id)))
 }
 
-/// Decides on a key that was looked up already; `None` is for who may, and finds that it is not there.
-pub(crate) async fn admit(
+/// The key of this id, if the caller may do this to it; `None` is for who may, and finds that it is not there.
+pub(super) async fn admit(
     ctx: &Ctx,
-    arn: &str,
-    found: Option<Arc<Found>>,
+    account: &AccountId,
+    region: &Region,
+    id: &str,
     ask: Ask<'_>,
 ) -> Result<Option<Allowed<Arc<Found>>>> {
-    let candidate = match found {
-        Some(found) => Some(Candidate {
-            grant: grants::permitting(ctx, &found, &ask).await?,
-            found,
-            ctx,
-            ask,
-        }),
-        None => None,
+    let Some(found) = at_hand(ctx, account, region, id).await? else {
+        let arn = arn_of(account, region, id);
+        return ctx.admit(ask.act, &arn, None, |_, resource| resource);
     };
-    let allowed = ctx.admit(ask.act, arn, candidate, |candidate, resource| {
+    let candidate = Candidate {
+        grant: grants::permitting(ctx, &found, &ask).await?,
+        found: Arc::clone(&found),
+        ctx,
+        ask,
+    };
+    let candidate = Some(candidate);
+    let allowed = ctx.admit(ask.act, &found.arn, candidate, |candidate, resource| {
         candidate.resource(resource)
     })?;
     Ok(allowed.map(|allowed| allowed.map(|candidate| candidate.found)))

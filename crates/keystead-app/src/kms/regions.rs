@@ -76,9 +76,7 @@ pub async fn update_primary_region(
     let there = in_region(ctx, &input.primary_region)?;
     let to = &there.region;
     key.check_hand_over(to)?;
-    let replica = find::at_hand(&there, &key.account, to, &key.id).await?;
-    let arn = find::arn_of(&key.account, to, &key.id);
-    find::admit(&there, &arn, replica, Ask::OWN).await?;
+    find::admit(&there, &key.account, to, &key.id, Ask::OWN).await?;
     retrying(ATTEMPTS, || async {
         let mut family = Family::of(ctx, &found).await?;
         family.own.record.key.check_hand_over(to)?;

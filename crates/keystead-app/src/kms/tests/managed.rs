@@ -86,13 +86,12 @@ async fn everybody_looks_at_it_the_service_uses_it_and_nobody_changes_it() {
         ("secretsmanager.amazonaws.com", true),
         ("acm.amazonaws.com", false),
     ] {
-        let found = crate::kms::find::at_hand(&ctx, ctx.account(), &ctx.region, &key).await;
         let ask = crate::kms::find::Ask {
             act: act(service),
             ..crate::kms::find::Ask::OWN
         };
-        let arn = format!("arn:aws:kms:us-east-1:123456789012:key/{key}");
-        let answer = crate::kms::find::admit(&ctx, &arn, found.unwrap(), ask).await;
+        let found = crate::kms::find::admit(&ctx, ctx.account(), &ctx.region, &key, ask);
+        let answer = found.await;
         assert_eq!(answer.is_ok(), allowed, "{service}");
     }
 }
