@@ -74,10 +74,7 @@ pub(crate) async fn list_accounts(
     input: wire::ListAccountsRequest,
 ) -> Result<wire::ListAccountsResponse> {
     first_account_only(ctx)?;
-    let limit = input
-        .max_results
-        .and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(DEFAULT_PAGE);
+    let limit = cursor::size(input.max_results, DEFAULT_PAGE);
     let after = match &input.next_token {
         Some(token) => Some(cursor::resume(ctx, SCOPE, token)?),
         None => None,

@@ -65,6 +65,13 @@ pub(crate) async fn page<T: Versioned>(
     Ok((found, next))
 }
 
+/// How many are answered at once: so many as were asked for, or as usual.
+pub(crate) fn size(asked: Option<i32>, usual: usize) -> usize {
+    asked
+        .and_then(|asked| usize::try_from(asked).ok())
+        .unwrap_or(usual)
+}
+
 fn mac(ctx: &Ctx, scope: &str, last: &str) -> Vec<u8> {
     // Neither accounts, regions nor operation names contain a line feed, so the parts can't run
     // into one another.

@@ -74,6 +74,5 @@ fn page_size(limit: Option<i32>) -> usize {
 
 /// So many as were asked for, or as usual, and at most `most`.
 fn page_size_of(limit: Option<i32>, usual: usize, most: usize) -> usize {
-    let asked = limit.and_then(|limit| usize::try_from(limit).ok());
-    asked.unwrap_or(usual).clamp(1, most)
+    crate::cursor::size(limit, usual).clamp(1, most)
 }

@@ -40,10 +40,7 @@ pub(crate) async fn list_nodes(
     input: wire::ListNodesRequest,
 ) -> Result<wire::ListNodesResponse> {
     ctx.allow_own("*")?;
-    let limit = input
-        .max_results
-        .and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(DEFAULT_PAGE);
+    let limit = cursor::size(input.max_results, DEFAULT_PAGE);
     let after = input.next_token.as_deref();
     let (page, next_token) = cursor::page::<Node>(ctx, SCOPE, NODES, after, limit).await?;
     Ok(wire::ListNodesResponse {

@@ -374,10 +374,7 @@ pub(super) fn contended(arn: &str) -> Error {
 
 /// Model, `MaxResults`: "the action only returns a maximum of 100 items".
 pub(super) fn page_size(max_results: Option<i32>) -> usize {
-    let wanted = max_results
-        .and_then(|max| usize::try_from(max).ok())
-        .unwrap_or(MAX_PAGE);
-    wanted.clamp(1, MAX_PAGE)
+    cursor::size(max_results, MAX_PAGE).clamp(1, MAX_PAGE)
 }
 
 const MAX_PAGE: usize = 100;

@@ -2,10 +2,10 @@
 //! rotation").
 
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Expect};
+use keystead_store::Expect;
 use keystead_wire::keystead as wire;
 
-use super::record::{self, At, CREDENTIALS, PROXIES, ProxyCredential};
+use super::record::{self, At, CREDENTIALS, ProxyCredential};
 use crate::Ctx;
 
 /// `keystead:RotateXksProxyCredential`: one more credential, which is shown this once. The one before works on until it
@@ -28,13 +28,7 @@ pub(crate) async fn rotate_xks_proxy_credential(
     let credential = ProxyCredential::generate(ctx.now)?;
     let told = credential.told();
     proxy.credentials.push(credential);
-    let mut batch = Batch::new();
-    batch.put(
-        PROXIES,
-        found.key.as_str(),
-        &proxy,
-        Expect::Version(found.version),
-    );
+    let mut batch = record::changed(&found.key, found.version, &proxy);
     let at = At(found.key);
     batch.put(
         CREDENTIALS,
@@ -73,13 +67,7 @@ pub(crate) async fn delete_xks_proxy_credential(
             format!("{id} is the proxy's only credential: rotate first, or delete the proxy."),
         ));
     }
-    let mut batch = Batch::new();
-    batch.put(
-        PROXIES,
-        found.key.as_str(),
-        &proxy,
-        Expect::Version(found.version),
-    );
+    let mut batch = record::changed(&found.key, found.version, &proxy);
     batch.delete(CREDENTIALS, id, Expect::Any);
     ctx.app.store.commit(batch).await?;
     Ok(wire::DeleteXksProxyCredentialResponse {})

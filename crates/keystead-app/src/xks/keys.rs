@@ -2,10 +2,9 @@
 
 use keystead_core::kms::xks::Exposure;
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Expect};
 use keystead_wire::keystead as wire;
 
-use super::record::{self, PROXIES};
+use super::record;
 use crate::retry::retrying;
 use crate::{Ctx, kms};
 
@@ -63,13 +62,7 @@ async fn expose_once(
         }
         Err(at) => proxy.keys.insert(at, exposure),
     }
-    let mut batch = Batch::new();
-    batch.put(
-        PROXIES,
-        found.key.as_str(),
-        &proxy,
-        Expect::Version(found.version),
-    );
+    let batch = record::changed(&found.key, found.version, &proxy);
     ctx.app.store.commit(batch).await?;
     Ok(wire::ExposeXksKeyResponse {
         external_key_id,
@@ -102,13 +95,7 @@ async fn withdraw_once(
             format!("The proxy exposes no key as {}.", input.external_key_id),
         ));
     }
-    let mut batch = Batch::new();
-    batch.put(
-        PROXIES,
-        found.key.as_str(),
-        &proxy,
-        Expect::Version(found.version),
-    );
+    let batch = record::changed(&found.key, found.version, &proxy);
     ctx.app.store.commit(batch).await?;
     Ok(wire::WithdrawXksKeyResponse {})
 }

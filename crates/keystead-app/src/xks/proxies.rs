@@ -102,10 +102,7 @@ pub(crate) async fn list_xks_proxies(
     input: wire::ListXksProxiesRequest,
 ) -> Result<wire::ListXksProxiesResponse> {
     ctx.allow_own("*")?;
-    let limit = input
-        .max_results
-        .and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(DEFAULT_PAGE);
+    let limit = cursor::size(input.max_results, DEFAULT_PAGE);
     let after = input.next_token.as_deref();
     let (page, next_token) = cursor::page::<Proxy>(ctx, SCOPE, PROXIES, after, limit).await?;
     let shown = |proxy: &Proxy| wire::XksProxySummary {

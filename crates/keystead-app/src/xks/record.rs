@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use keystead_core::kms::xks::{BASE, Exposure};
 use keystead_core::{AccountId, Arn, Region, Result};
 use keystead_crypto::random;
-use keystead_store::{ChangeCount, Collection, Store, Stored, Versioned};
+use keystead_store::{Batch, ChangeCount, Collection, Expect, Store, Stored, Version, Versioned};
 use keystead_wire::keystead as wire;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -133,6 +133,13 @@ pub(super) async fn find(ctx: &Ctx, arn: &str) -> Result<Allowed<Stored<Proxy>>>
     let found = ctx.app.store.get(PROXIES, &ctx.key(id)).await?;
     let found = ctx.admit(Act::Own, arn, found, |_, resource| resource)?;
     found.ok_or_else(|| ctx::not_found(arn, ctx.account()))
+}
+
+/// The commit of a proxy that was read in this version and has changed, for who adds to it.
+pub(super) fn changed(at: &str, read: Version, proxy: &Proxy) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(PROXIES, at, proxy, Expect::Version(read));
+    batch
 }
 
 /// The proxies whose credentials were used last.
