@@ -2,8 +2,14 @@
 
 import http.client
 import json
+import threading
 
 from signing import Request, sign
+
+WORKERS = 4
+# How long the load runs before the power goes, at random: long enough for some dozens of answers,
+# short enough to hit every stage of a request over the rounds.
+LOAD_SECONDS = (0.03, 0.3)
 
 
 class Caller:
@@ -31,3 +37,25 @@ class Caller:
             return None
         assert answer.status == 200, f"{operation}: {answer.status} {body}"
         return json.loads(body) if body else {}
+
+
+def cut_off(server, load, chance):
+    """Lets several workers run `load.work(caller, stop)`, and in the midst of it kills the server."""
+    stop, failures = threading.Event(), []
+
+    def work():
+        try:
+            load.work(Caller(server), stop)
+        except Exception as failure:  # told in the main thread
+            failures.append(failure)
+
+    workers = [threading.Thread(target=work) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    stop.wait(chance.uniform(*LOAD_SECONDS))
+    server.kill()
+    stop.set()
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive(), "a call hangs on a dead server"
+    assert not failures, failures

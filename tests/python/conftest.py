@@ -50,6 +50,11 @@ def iam(server):
 
 
 @pytest.fixture(scope="session")
+def kms(server):
+    return server.client("kms")
+
+
+@pytest.fixture(scope="session")
 def rolesanywhere(server):
     return server.client("rolesanywhere")
 

@@ -7,14 +7,10 @@ import secrets
 import threading
 
 import authorities
-from callers import Caller
+from callers import Caller, cut_off
 from waiting import until
 
 ROUNDS = 100
-WORKERS = 4
-# How long the load runs before the power goes, at random: long enough for some dozens of answers,
-# short enough to hit every stage of a request over the rounds.
-LOAD_SECONDS = (0.03, 0.3)
 
 
 class Load:
@@ -109,24 +105,7 @@ class Load:
 def one_round(server, load, chance):
     """Load, and in the midst of it the end. Returns what this round acknowledged."""
     before = set(load.certificates), set(load.authorities)
-    stop, failures = threading.Event(), []
-
-    def work():
-        try:
-            load.work(Caller(server), stop)
-        except Exception as failure:  # told in the main thread
-            failures.append(failure)
-
-    workers = [threading.Thread(target=work) for _ in range(WORKERS)]
-    for worker in workers:
-        worker.start()
-    stop.wait(chance.uniform(*LOAD_SECONDS))
-    server.kill()
-    stop.set()
-    for worker in workers:
-        worker.join(60)
-        assert not worker.is_alive(), "a call hangs on a dead server"
-    assert not failures, failures
+    cut_off(server, load, chance)
     return set(load.certificates) - before[0], set(load.authorities) - before[1]
 
 

@@ -1,70 +1,37 @@
 """Custom key stores of type AWS_CLOUDHSM: a PKCS #11 token (SoftHSM2), in which keys are made and used."""
 
 import datetime
-import os
-import pathlib
-import subprocess
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from refusals import code_of, refused, words_of
 from server import Server
+from softhsm import PIN, SoftHsm
 from test_key_stores import GONE, code_of_nothing, connect, disconnect, settled, state
 from waiting import until
 from web_issuer import certificate
 
-MODULES = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"]
-PIN = "0123456789"
 CLUSTER = "cluster-aaaaaaaaaaa"
 ANCHOR = certificate("Customer CA", ca=True)[0].public_bytes(serialization.Encoding.PEM).decode()
 
 
-class Hsm:
+class Hsm(SoftHsm):
     """A token in a folder, and servers that have it in their configuration."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.tokens = folder / "tokens"
-        self.tokens.mkdir()
-        self.conf = folder / "softhsm2.conf"
-        self.conf.write_text(f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
-        self.pin = folder / "pin"
-        self.pin.write_text(PIN + "\n")
-        self.pin.chmod(0o600)
-        self.util("--init-token", "--free", "--label", "keystead", "--so-pin", "98765432", "--pin", PIN)
-
-    def util(self, *arguments):
-        environment = os.environ | {"SOFTHSM2_CONF": str(self.conf)}
-        return subprocess.run(["softhsm2-util", *arguments], env=environment, capture_output=True, text=True, check=True)
-
-    def server(self, folder, more=f'cluster_id = "{CLUSTER}"\n'):
-        module = next(module for module in MODULES if pathlib.Path(module).is_file())
-        (folder / "keystead.toml").write_text(
-            f'[tokens.hsm]\nmodule = "{module}"\ntoken = "keystead"\npin_file = "{self.pin}"\n{more}'
-        )
-        hsm = self
-
-        class WithToken(Server):
-            def environment(self):
-                return super().environment() | {"SOFTHSM2_CONF": str(hsm.conf)}
-
-        return WithToken(folder, "--config", str(folder / "keystead.toml")).start()
-
-    def objects(self):
-        """How many objects the token's files hold."""
-        return len(list(self.tokens.glob("*/*.object")))
-
-    def take_away(self):
-        self.tokens.rename(self.folder / "away")
-
-    def bring_back(self):
-        (self.folder / "away").rename(self.tokens)
+    def server(self, folder, **more):
+        """A server with this token; its cluster id is the tests' unless `more` says otherwise, or None for none."""
+        said = {name: value for name, value in ({"cluster_id": CLUSTER} | more).items() if value is not None}
+        configuration = folder / "keystead.toml"
+        configuration.write_text(self.configured(**said))
+        server = Server(folder, "--config", str(configuration))
+        server.surroundings = self.environment
+        return server.start()
 
 
 @pytest.fixture
 def hsm(tmp_path):
-    return Hsm(tmp_path)
+    return Hsm(tmp_path / "softhsm").initialize()
 
 
 @pytest.fixture
@@ -239,7 +206,7 @@ def test_the_end_of_a_key_is_its_end_in_the_token(hsm, server, kms, store):
 
 def test_a_token_without_an_id_of_the_configuration_has_one_of_its_own(hsm, tmp_path):
     (tmp_path / "server").mkdir()
-    server = hsm.server(tmp_path / "server", more="")
+    server = hsm.server(tmp_path / "server", cluster_id=None)
     kms = server.client("kms")
 
     def told():
@@ -257,4 +224,4 @@ def test_a_token_without_an_id_of_the_configuration_has_one_of_its_own(hsm, tmp_
 def test_an_id_that_clients_do_not_take_is_refused_at_the_start(hsm, tmp_path, id):
     (tmp_path / "server").mkdir()
     with pytest.raises(Exception, match="has cluster_id = .*expected 'cluster-' and 11 to 16 letters"):
-        hsm.server(tmp_path / "server", more=f'cluster_id = "{id}"\n')
+        hsm.server(tmp_path / "server", cluster_id=id)

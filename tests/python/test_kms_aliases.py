@@ -12,11 +12,6 @@ from server import ACCOUNT, REGION
 DENIED = "AccessDeniedException"
 
 
-@pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
 @pytest.fixture
 def made(server):
     return key(server)

@@ -11,11 +11,6 @@ from server import ACCOUNT, REGION
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def bob(server):
     """A user whom no IAM policy lets do anything."""
     return user(server)

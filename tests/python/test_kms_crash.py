@@ -6,12 +6,9 @@ import random
 import secrets
 import threading
 
-from callers import Caller
+from callers import Caller, cut_off
 
 ROUNDS = 25
-WORKERS = 4
-# How long the load runs before the power goes, as in test_crash.py.
-LOAD_SECONDS = (0.03, 0.3)
 TEXT = base64.b64encode(b"kept").decode()
 
 
@@ -70,28 +67,6 @@ class Load:
         return answer is not None
 
 
-def one_round(server, load, chance):
-    """Load, and in the midst of it the end."""
-    stop, failures = threading.Event(), []
-
-    def work():
-        try:
-            load.work(Caller(server), stop)
-        except Exception as failure:  # told in the main thread
-            failures.append(failure)
-
-    workers = [threading.Thread(target=work) for _ in range(WORKERS)]
-    for worker in workers:
-        worker.start()
-    stop.wait(chance.uniform(*LOAD_SECONDS))
-    server.kill()
-    stop.set()
-    for worker in workers:
-        worker.join(60)
-        assert not worker.is_alive(), "a call hangs on a dead server"
-    assert not failures, failures
-
-
 def check(caller, load):
     """Every key is what it was said to be, under every name, and opens all that it sealed."""
     for name, key in load.aliases.items():
@@ -118,7 +93,7 @@ def test_no_key_that_was_acknowledged_is_lost(own_server):
     print(f"seed {seed}")
     chance = random.Random(seed)
     for _ in range(ROUNDS):
-        one_round(own_server, load, chance)
+        cut_off(own_server, load, chance)
         own_server.start()
         check(Caller(own_server), load)
     assert len(load.ciphertexts) > 3 * ROUNDS, "the load was too light to say anything"

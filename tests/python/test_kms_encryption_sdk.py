@@ -21,11 +21,6 @@ TEXT = b"a message longer than KMS itself would take " * 200
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def keys(kms):
     return [make(kms), make(kms)]
 

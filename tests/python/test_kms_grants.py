@@ -15,11 +15,6 @@ DENIED = "AccessDeniedException"
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def bob(server):
     """A user whom no policy lets do anything."""
     return user(server)

@@ -30,11 +30,6 @@ HYBRID = ["RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"]
 WRAPPERS = ["RSA_2048", "RSA_3072", "RSA_4096"]
 
 
-@pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
 @pytest.fixture
 def key(kms):
     """A symmetric encryption key that waits for its key material."""

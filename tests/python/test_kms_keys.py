@@ -25,11 +25,6 @@ USAGES = sorted({usage for usages in SPECS.values() for usage in usages})
 NEVER_MADE = "12345678-1234-1234-1234-123456789012"
 
 
-@pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
 def state(kms, key):
     return kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
 

@@ -3,7 +3,6 @@
 import datetime
 import json
 
-import pytest
 
 import sessions
 from kms_callers import account, fresh, key, policy, role, statement, user
@@ -14,11 +13,6 @@ from waiting import until
 
 OTHER = "eu-central-1"
 TAGS = [{"TagKey": "team", "TagValue": "red"}]
-
-
-@pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
 
 
 def rights(*actions, resource="*", **condition):

@@ -15,11 +15,6 @@ NOBODY = "Policy contains a statement with one or more invalid principals."
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def bob(server):
     """A user whom no IAM policy lets do anything."""
     return user(server)

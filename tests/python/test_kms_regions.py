@@ -12,11 +12,6 @@ THIRD = "ap-south-1"
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def away(server):
     return server.client("kms", region=OTHER)
 

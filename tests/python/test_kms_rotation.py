@@ -14,11 +14,6 @@ from waiting import until
 DAY = datetime.timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
 @pytest.fixture
 def key(kms):
     return make(kms)

@@ -20,11 +20,6 @@ CONTEXT = {"purpose": "test", "tenant": "ü"}
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def symmetric(kms):
     return make(kms)
 

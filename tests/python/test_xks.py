@@ -26,11 +26,6 @@ DATA = b"project=nile,department=marketing"
 
 
 @pytest.fixture(scope="module")
-def kms(server):
-    return server.client("kms")
-
-
-@pytest.fixture(scope="module")
 def keystead(server):
     return server.client("keystead")
 
