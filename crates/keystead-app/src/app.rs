@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use keystead_core::lint::KnownKeys;
 use keystead_core::{AccountId, Error};
 use keystead_crypto::token::TokenError;
 use keystead_crypto::{KeyRing, KeyRingOptions};
@@ -46,6 +47,7 @@ pub struct App {
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
     pub(crate) hsm: Hsm,
+    pub(crate) known_keys: KnownKeys,
     pub(crate) issuers: Issuers,
     pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
@@ -69,6 +71,8 @@ pub struct AppOptions {
     pub root_key: Option<PathBuf>,
     /// The PKCS #11 tokens in which keys can live.
     pub hsm: HsmOptions,
+    /// Keys that are refused, because others know their private halves.
+    pub known_keys: KnownKeys,
     /// The account to make at the first start; later, the one to expect.
     pub account: Option<AccountId>,
     /// The root access key to make at the first start; random where `None`.
@@ -169,6 +173,7 @@ impl App {
             nudge: Nudge::default(),
             system_ca,
             hsm,
+            known_keys: options.known_keys,
             issuers: Issuers::default(),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),

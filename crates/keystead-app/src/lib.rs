@@ -41,6 +41,7 @@ mod sts;
 pub mod system_ca;
 pub mod tasks;
 mod token;
+mod weak_keys;
 mod xks;
 
 pub use access::Access;

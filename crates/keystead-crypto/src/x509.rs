@@ -26,7 +26,7 @@ pub use crl::Crl;
 pub use csr::Csr;
 pub use encode::{assemble, encode_csr_info, encode_tbs};
 pub use name::{encode_name, parse_name};
-pub use public_key::{key_identifier, key_spec, verify_signature};
+pub use public_key::{key_identifier, key_prints, key_spec, verify_signature};
 
 pub(crate) use algorithm::{KeyKind, named_curve};
 pub(crate) use public_key::{PublicKey, bit_length, key_bits, rsa_spec};

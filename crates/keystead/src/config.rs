@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_app::HsmOptions;
+use keystead_core::lint::KnownKeys;
 use keystead_core::{AccountId, Region};
 use keystead_server::limits::EXCHANGE_DEADLINE;
 use rustls_pki_types::CertificateDer;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) tls: Option<TlsFiles>,
     /// Names and addresses under which clients reach the server, for the certificate it issues itself.
     pub(crate) names: Vec<String>,
+    /// Keys that are refused, because others know their private halves.
+    pub(crate) known_keys: KnownKeys,
     /// Whether an answer waits until its audit event is on disk.
     pub(crate) audit_sync: bool,
     /// Authorities of external key stores' proxies, trusted beside the machine's own.
@@ -93,6 +96,8 @@ struct FileConfig {
     #[serde(default)]
     names: Vec<String>,
     #[serde(default)]
+    compromised_keys: Vec<PathBuf>,
+    #[serde(default)]
     audit_sync: bool,
     #[serde(default)]
     xks: XksFile,
@@ -134,6 +139,7 @@ impl Config {
             data_dir,
             tls: parsed.tls,
             names: parsed.names,
+            known_keys: known_keys(&parsed.compromised_keys)?,
             audit_sync: parsed.audit_sync,
             xks_authorities: match &parsed.xks.authorities {
                 Some(path) => authorities(path)?,
@@ -145,6 +151,28 @@ impl Config {
             },
         })
     }
+}
+
+/// The keys of these lists, with those that standards publish.
+fn known_keys(lists: &[PathBuf]) -> Result<KnownKeys, Failure> {
+    let mut known = KnownKeys::default();
+    for path in lists {
+        let refused = |cause: &dyn std::fmt::Display| {
+            Failure(format!(
+                "cannot read compromised keys from {}: {cause}",
+                path.display()
+            ))
+        };
+        let size = fs::metadata(path).map_err(|error| refused(&error))?.len();
+        if size > MAX_KEY_LIST {
+            return Err(refused(&format!(
+                "it has {size} bytes, expected at most {MAX_KEY_LIST}"
+            )));
+        }
+        let list = fs::read_to_string(path).map_err(|error| refused(&error))?;
+        known.add(&list).map_err(|error| refused(&error))?;
+    }
+    Ok(known)
 }
 
 /// The certificates of a PEM file, at least one.
@@ -189,6 +217,9 @@ pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
         .map(|base| base.join("keystead"))
         .ok_or_else(|| Failure("neither XDG_DATA_HOME nor HOME is set: give --data-dir DIR".into()))
 }
+
+/// A list of as many keys as are held, 65 bytes each, with as much again for comments.
+const MAX_KEY_LIST: u64 = 128 << 20;
 
 /// Loopback alone: whoever wants more says so, and then TLS is on.
 const DEFAULT_LISTEN: &str = "127.0.0.1:4700";

@@ -42,6 +42,8 @@ Configuration file (all of it optional):
   region = \"eu-central-1\"
   root_key = \"/media/key/root.key\"   # default: root.key in the data directory
   names = [\"keystead.example.com\"]   # names of this server, for its own certificate
+  compromised_keys = [\"/etc/keystead/debian.txt\"]  # lists of keys to refuse: SHA-256 of each
+                                     # SubjectPublicKeyInfo, or lists of openssl-blacklist
   audit_sync = false                 # true: an answer waits until its audit event is on disk
   [tls]                              # default: a certificate that Keystead issues itself
   certificate = \"/etc/keystead/tls.pem\"
@@ -111,6 +113,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         data_dir: config.data_dir.clone(),
         root_key: Some(config.root_key.clone()),
         hsm: config.hsm.clone(),
+        known_keys: config.known_keys.clone(),
         account: config.account.clone(),
         root_credential,
         audit_sync: config.audit_sync,

@@ -11,6 +11,7 @@ use keystead_wire::acm as wire;
 use super::reading::facts_of;
 use super::record::{Loaded, MATERIAL, Material, material_key};
 use super::{CONFLICT_TRIES, busy, find};
+use crate::weak_keys::refuse_weak;
 use crate::{Ctx, ids};
 
 /// `acm:ImportCertificate`: a new certificate, or in place of an imported one. What is brought comes
@@ -63,9 +64,18 @@ impl Brought {
         let evidence = Evidence {
             key_matches: leaf.certifies(&key.spki_der).is_ok(),
             self_signed: leaf.verify_issued_by(&leaf.spki_der).is_ok(),
-            chain: chain.map(|chain| links(&leaf, &chain)),
+            chain: chain.as_deref().map(|chain| links(&leaf, chain)),
         };
         check(&facts, &evidence, ctx.now)?;
+        refuse_weak(&ctx.app, &leaf.spki_der)
+            .map_err(|why| invalid(format!("The certificate's key is not accepted: {why}.")))?;
+        for issuer in path(chain.as_deref().unwrap_or_default()) {
+            refuse_weak(&ctx.app, &issuer.spki_der).map_err(|why| {
+                invalid(format!(
+                    "A key of the certificate chain is not accepted: {why}."
+                ))
+            })?;
+        }
         Ok(Self {
             facts,
             material: Material {
@@ -174,14 +184,18 @@ async fn private_key(ctx: &Ctx, input: &[u8]) -> Result<NewKey> {
         })
 }
 
-/// Whether each certificate of the chain signed the one before. A path ends at its trust anchor (RFC
-/// 5280 section 6.1), so what stands behind a self-signed certificate is kept but not judged.
-fn links(leaf: &x509::Certificate, chain: &[x509::Certificate]) -> Vec<bool> {
+/// A path ends at its trust anchor (RFC 5280 section 6.1), so what stands behind a self-signed
+/// certificate is kept but not judged.
+fn path(chain: &[x509::Certificate]) -> impl Iterator<Item = &x509::Certificate> {
     let root = chain.iter().position(x509::Certificate::is_self_issued);
-    let path = chain.iter().take(root.map_or(chain.len(), |root| root + 1));
+    chain.iter().take(root.map_or(chain.len(), |root| root + 1))
+}
+
+/// Whether each certificate of the chain's path signed the one before.
+fn links(leaf: &x509::Certificate, chain: &[x509::Certificate]) -> Vec<bool> {
     let subjects = std::iter::once(leaf).chain(chain);
     subjects
-        .zip(path)
+        .zip(path(chain))
         .map(|(subject, issuer)| {
             subject.issuer_der == issuer.subject_der
                 && subject.verify_issued_by(&issuer.spki_der).is_ok()

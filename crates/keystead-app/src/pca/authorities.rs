@@ -15,6 +15,7 @@ use super::record::{AUTHORITIES, Authority, authority_key, find, missing};
 use super::{convert, text};
 use crate::access::{Act, Allowed, Resource};
 use crate::token::{self, Known};
+use crate::weak_keys::refuse_weak;
 use crate::{Ctx, cursor, ids};
 
 /// Where deleted authorities wait for their end.
@@ -41,7 +42,16 @@ pub async fn create_certificate_authority(
         Some(token) => ctx.app.keys.generate_in(token, ca.key_spec).await?,
         None => ctx.app.keys.generate(ca.key_spec).await?,
     };
-    let csr = match own_request(ctx, &ca, &new.key, &new.spki_der).await {
+    let request = match refuse_weak(&ctx.app, &new.spki_der) {
+        Ok(()) => own_request(ctx, &ca, &new.key, &new.spki_der).await,
+        Err(why) => Err(Error::new(
+            ErrorKind::Internal,
+            format!(
+                "the key that was made for the authority is not accepted: {why}; suspect what made it"
+            ),
+        )),
+    };
+    let csr = match request {
         Ok(csr) => csr,
         Err(error) => {
             discard(ctx, &new.key).await;

@@ -14,6 +14,7 @@ use super::record::{Authority, CERTIFICATES, Issued, own_certificate};
 use super::{convert, passthrough, text};
 use crate::Ctx;
 use crate::token::{self, Known};
+use crate::weak_keys::refuse_known;
 
 /// IssueCertificate.
 ///
@@ -70,6 +71,13 @@ async fn attempt(
     found.value.ca.check(template.command(), ctx.now)?;
     let csr = ctx.app.keys.verified_csr(&input.csr).await;
     let csr = csr.map_err(malformed_csr)?;
+    // Whether it is weak in itself is among the lints of what would be signed.
+    refuse_known(&ctx.app.known_keys, &csr.spki_der).map_err(|why| {
+        Error::new(
+            ErrorKind::MalformedCsr,
+            format!("The certificate signing request's key is not accepted: {why}."),
+        )
+    })?;
     let api = input.api_passthrough.clone();
     let order = Order {
         template,

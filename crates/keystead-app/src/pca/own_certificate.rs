@@ -1,5 +1,6 @@
 //! The certificate that an authority works under.
 
+use keystead_core::lint;
 use keystead_core::pca::{ChainCertificate, Command, Installed, Kind, check_import};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::CryptoError;
@@ -13,6 +14,7 @@ use super::record::{
 };
 use super::text;
 use crate::Ctx;
+use crate::weak_keys::{refuse_known, refuse_weak};
 
 /// ImportCertificateAuthorityCertificate.
 ///
@@ -79,7 +81,33 @@ fn check(
             ErrorKind::CertificateMismatch,
             format!("The certificate chain does not hold: {fault}."),
         ),
-    })
+    })?;
+    lint(ctx, certificate, chain)
+}
+
+/// The certificate itself was made for this authority and has to be as good as what the authority
+/// issues. What stands above may be old and odd, but its keys hold everything up.
+fn lint(ctx: &Ctx, certificate: &x509::Certificate, chain: &[x509::Certificate]) -> Result<()> {
+    lint::lint_foreign(certificate.der()).map_err(|findings| {
+        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        malformed_because(&format!(
+            "The certificate is not valid: {}.",
+            broken.join("; ")
+        ))
+    })?;
+    for (place, above) in (1..).zip(chain) {
+        refuse_weak(&ctx.app, &above.spki_der).map_err(|why| {
+            malformed_because(&format!(
+                "Certificate {place} of the chain has a key that is not accepted: {why}."
+            ))
+        })?;
+    }
+    refuse_known(&ctx.app.known_keys, &certificate.spki_der)
+        .map_err(|why| malformed_because(&format!("The certificate's key is not accepted: {why}.")))
+}
+
+fn malformed_because(message: &str) -> Error {
+    Error::new(ErrorKind::MalformedCertificate, message)
 }
 
 fn said<'a>(certificate: &'a x509::Certificate, critical: &'a [String]) -> ChainCertificate<'a> {

@@ -8,6 +8,7 @@ use keystead_wire::rolesanywhere as wire;
 
 use super::record::{self, Headed as _, Record as _, Source, TrustAnchor};
 use super::{Given, Shown, invalid, shown};
+use crate::weak_keys::refuse_weak;
 use crate::{Ctx, pca};
 
 /// `rolesanywhere:CreateTrustAnchor`.
@@ -128,11 +129,19 @@ async fn source(ctx: &Ctx, given: wire::Source) -> Result<Source> {
             }
         }
         (Some(wire::TrustAnchorType::CertificateBundle), None, Some(text)) => {
-            let count = authorities(&text)?.len();
+            let authorities = authorities(&text)?;
+            let count = authorities.len();
             if count > MOST_CERTIFICATES {
                 return Err(invalid(format!(
                     "The bundle has {count} certificates: expected at most {MOST_CERTIFICATES}."
                 )));
+            }
+            for authority in authorities {
+                refuse_weak(&ctx.app, &authority.spki_der).map_err(|why| {
+                    invalid(format!(
+                        "The key of a CA certificate is not accepted: {why}."
+                    ))
+                })?;
             }
             Ok(Source::Bundle(text))
         }

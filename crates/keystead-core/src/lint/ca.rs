@@ -79,7 +79,8 @@ fn path_len_is_for_cas(facts: &Facts<'_>) -> Result<(), String> {
 
 /// RFC 5280 section 6.1.4 (l) and (m): each CA of a path uses up one of its issuer's path length.
 fn path_len_fits_issuer(facts: &Facts<'_>) -> Result<(), String> {
-    let (Some(limit), true) = (facts.issuing.path_len, facts.is_ca()) else {
+    let limit = facts.issuing.and_then(|issuer| issuer.path_len);
+    let (Some(limit), true) = (limit, facts.is_ca()) else {
         return Ok(());
     };
     let own = facts

@@ -64,18 +64,18 @@ fn no_duplicates(facts: &Facts<'_>) -> Result<(), String> {
 /// RFC 5280 section 4.2.1.1: present with a key identifier, the one in the issuer's certificate; who
 /// signs its own certificate may leave it out.
 fn authority_key_id(facts: &Facts<'_>) -> Result<(), String> {
+    let Some(issuer) = facts.issuing else {
+        return Ok(());
+    };
+    let signs_itself = facts.issuer == facts.subject && facts.subject_key_id == Some(issuer.key_id);
     match facts.authority_key_id {
-        Some(Some(id)) if id == facts.issuing.key_id => Ok(()),
+        Some(Some(id)) if id == issuer.key_id => Ok(()),
         Some(Some(_)) => {
             Err("the authority key identifier is not the CA's subject key identifier".into())
         }
-        None if signs_itself(facts) => Ok(()),
+        None if signs_itself => Ok(()),
         Some(None) | None => Err("there is no authority key identifier".into()),
     }
-}
-
-fn signs_itself(facts: &Facts<'_>) -> bool {
-    facts.issuer == facts.subject && facts.subject_key_id == Some(facts.issuing.key_id)
 }
 
 /// RFC 5280 section 4.2.1.2: CAs must have it, others should; all of ours do, and it is not empty.

@@ -7,8 +7,8 @@ use super::oid;
 /// Everything the rules look at.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
-    /// Who is going to sign.
-    pub(super) issuing: &'a Issuer<'a>,
+    /// Who is going to sign; `None` where somebody else has signed.
+    pub(super) issuing: Option<&'a Issuer<'a>>,
     /// The whole TBSCertificate.
     pub(super) tbs: &'a [u8],
     /// The version number as encoded (2 means v3); `None` where it is left out (v1).
@@ -71,7 +71,7 @@ pub(super) struct BasicConstraints {
 
 impl<'a> Facts<'a> {
     /// Reads the DER of a TBSCertificate (RFC 5280 section 4.1).
-    pub(super) fn read(tbs: &'a [u8], issuing: &'a Issuer<'a>) -> Result<Self, Fault> {
+    pub(super) fn read(tbs: &'a [u8], issuing: Option<&'a Issuer<'a>>) -> Result<Self, Fault> {
         let mut outer = Reader(tbs);
         let mut fields = outer.take(der::SEQUENCE)?.inside();
         outer.end()?;
@@ -180,6 +180,14 @@ fn time<'a>(reader: &mut Reader<'a>) -> Result<Time<'a>, Fault> {
         }),
         _ => Err("has a validity that is neither UTCTime nor GeneralizedTime"),
     }
+}
+
+/// Reads the DER of a SubjectPublicKeyInfo by itself.
+pub(super) fn read_key(spki: &[u8]) -> Result<Key<'_>, Fault> {
+    let mut outer = Reader(spki);
+    let whole = outer.take(der::SEQUENCE)?;
+    outer.end()?;
+    key(whole)
 }
 
 fn key(spki: Tlv<'_>) -> Result<Key<'_>, Fault> {

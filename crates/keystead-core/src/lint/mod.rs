@@ -5,6 +5,10 @@
 //! function with an id, its source and a test that makes it fail; a rule without such a test
 //! breaks the build. The word of the authority is RFC 5280 unless the rule names another.
 //!
+//! Rules about a key alone also judge the keys that come in from elsewhere ([`lint_key`]), and
+//! [`KnownKeys`] those whose private half is known. A point of a curve is not computed here: whoever
+//! brings a key has proved to have its private half, by a signature that `keystead-crypto` verified.
+//!
 //! Pure and quick (microseconds a certificate): linting is part of every issuance.
 
 mod ca;
@@ -13,15 +17,18 @@ mod extensions;
 mod facts;
 mod fields;
 mod key;
+mod known;
 mod names;
 mod oid;
 mod san;
 mod time;
+mod weak;
 
 #[cfg(test)]
 mod tests;
 
-use facts::Facts;
+use facts::{Facts, Key};
+pub use known::{KeyPrints, KnownKeys, Unreadable};
 
 use crate::x509::SignatureAlgorithm;
 
@@ -57,6 +64,16 @@ impl std::fmt::Display for Finding {
 
 /// Judges the DER of a TBSCertificate that `issuer` is about to sign; answers every rule it breaks.
 pub fn lint_tbs(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Finding>> {
+    judge(der, Some(issuer))
+}
+
+/// Judges the DER of a certificate that somebody else has signed, for a key of ours: what [`lint_tbs`]
+/// asks of every certificate, without what it asks of the one who signs. Verifies no signature.
+pub fn lint_foreign(certificate: &[u8]) -> Result<(), Vec<Finding>> {
+    judge(unwrap(certificate)?, None)
+}
+
+fn judge(der: &[u8], issuer: Option<&Issuer<'_>>) -> Result<(), Vec<Finding>> {
     let structure = |fault: &str| {
         vec![Finding {
             rule: STRUCTURE,
@@ -64,17 +81,39 @@ pub fn lint_tbs(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Finding>> {
         }]
     };
     let facts = Facts::read(der, issuer).map_err(structure)?;
-    let findings: Vec<Finding> = GROUPS
-        .iter()
-        .flat_map(|group| group.iter())
-        .filter_map(|rule| {
-            let message = (rule.check)(&facts).err()?;
-            Some(Finding {
-                rule: rule.id,
-                message,
-            })
+    let of_certificate = GROUPS.iter().copied().flatten().filter_map(|rule| {
+        let message = (rule.check)(&facts).err()?;
+        Some(Finding {
+            rule: rule.id,
+            message,
         })
-        .collect();
+    });
+    none(judge_key(&facts.key).chain(of_certificate).collect())
+}
+
+/// Judges the DER of a SubjectPublicKeyInfo by itself: a key that comes in a request or an import, or
+/// one that a token has made. Part of [`lint_tbs`].
+pub fn lint_key(spki_der: &[u8]) -> Result<(), Vec<Finding>> {
+    let key = facts::read_key(spki_der).map_err(|fault| {
+        vec![Finding {
+            rule: STRUCTURE,
+            message: format!("the public key {fault}"),
+        }]
+    })?;
+    none(judge_key(&key).collect())
+}
+
+fn judge_key(key: &Key<'_>) -> impl Iterator<Item = Finding> {
+    KEY_GROUPS.iter().copied().flatten().filter_map(|rule| {
+        let message = (rule.check)(key).err()?;
+        Some(Finding {
+            rule: rule.id,
+            message,
+        })
+    })
+}
+
+fn none(findings: Vec<Finding>) -> Result<(), Vec<Finding>> {
     if findings.is_empty() {
         Ok(())
     } else {
@@ -85,13 +124,16 @@ pub fn lint_tbs(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Finding>> {
 /// Judges the DER of a signed certificate: its to-be-signed part as [`lint_tbs`] does, and that it
 /// names the same signature algorithm inside and outside. Does not verify the signature.
 pub fn lint_certificate(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Finding>> {
-    let tbs = fields::unwrap(der).map_err(|message| {
+    lint_tbs(unwrap(der)?, issuer)
+}
+
+fn unwrap(certificate: &[u8]) -> Result<&[u8], Vec<Finding>> {
+    fields::unwrap(certificate).map_err(|message| {
         vec![Finding {
             rule: fields::ALGORITHMS_MATCH,
             message,
         }]
-    })?;
-    lint_tbs(tbs, issuer)
+    })
 }
 
 /// The TBSCertificate within the DER of a certificate, for comparing with what was meant to be signed.
@@ -113,7 +155,16 @@ struct Rule {
     check: fn(&Facts<'_>) -> Result<(), String>,
 }
 
-/// Every rule, by group.
+/// A rule about a key alone, wherever it comes from.
+struct KeyRule {
+    id: &'static str,
+    check: fn(&Key<'_>) -> Result<(), String>,
+}
+
+/// Every rule about keys, by group.
+const KEY_GROUPS: &[&[KeyRule]] = &[key::KEY_RULES, weak::RULES];
+
+/// Every rule about certificates, by group.
 const GROUPS: &[&[Rule]] = &[
     fields::RULES,
     key::RULES,

@@ -3,7 +3,7 @@
 
 use super::der::{self, Fault, Reader};
 use super::facts::{EMPTY_NAME, Facts};
-use super::{Rule, oid, require};
+use super::{Issuer, Rule, oid, require};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -47,7 +47,8 @@ fn issuer_not_empty(facts: &Facts<'_>) -> Result<(), String> {
 /// RFC 5280 section 6.1.3 (a)(4): a path holds together by names. Byte equality is more than it
 /// asks for, and spares every verifier the comparison rules of section 7.1.
 fn issuer_is_the_issuers_subject(facts: &Facts<'_>) -> Result<(), String> {
-    require(facts.issuer == facts.issuing.subject_der, || {
+    let fits = |issuer: &Issuer<'_>| facts.issuer == issuer.subject_der;
+    require(facts.issuing.is_none_or(fits), || {
         "the issuer is not, byte for byte, the subject of the CA's certificate".into()
     })
 }

@@ -50,7 +50,8 @@ fn order(facts: &Facts<'_>) -> Result<(), String> {
 /// Not demanded by RFC 5280, but what outlives its issuer stops working before it says so.
 /// AWS refuses it too (IssueCertificate: "must not exceed the limit set on its parents").
 fn within_issuer(facts: &Facts<'_>) -> Result<(), String> {
-    let outlives = match (unix(facts.not_after), facts.issuing.not_after) {
+    let limit = facts.issuing.and_then(|issuer| issuer.not_after);
+    let outlives = match (unix(facts.not_after), limit) {
         (Some(own), Some(issuers)) => own > issuers,
         _ => false,
     };

@@ -1,6 +1,8 @@
 //! Public keys: what a SubjectPublicKeyInfo holds, and signatures under it.
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use keystead_core::hex;
+use keystead_core::lint::KeyPrints;
 use keystead_core::x509::{KeySpec, SignatureAlgorithm};
 
 use super::algorithm::{KeyKind, Scheme};
@@ -161,6 +163,29 @@ pub fn key_identifier(spki_der: &[u8]) -> Result<[u8; 20], CryptoError> {
     Ok(digest::sha1(key_bits(spki_der)?))
 }
 
+/// The fingerprints by which lists of compromised keys name the key of a SubjectPublicKeyInfo.
+pub fn key_prints(spki_der: &[u8]) -> KeyPrints {
+    KeyPrints {
+        spki: digest::sha256(spki_der),
+        modulus: printed_modulus(spki_der).ok().map(|printed| {
+            let [.., a, b, c, d, e, f, g, h, i, j] = digest::sha1(printed.as_bytes());
+            [a, b, c, d, e, f, g, h, i, j]
+        }),
+    }
+}
+
+/// The modulus of an RSA key as `openssl rsa -modulus` prints it.
+fn printed_modulus(spki_der: &[u8]) -> Result<String, CryptoError> {
+    let (identifier, bits) = split(spki_der)?;
+    let kind = KeyKind::parse(&Reader::new(identifier).element()?)?;
+    if !matches!(kind, KeyKind::Rsa { .. }) {
+        return Err(CryptoError::Mismatch("the key has no modulus".into()));
+    }
+    let mut key = Reader::new(bits).enter(tag::SEQUENCE)?;
+    let modulus = der::unsigned_integer(key.expect(tag::INTEGER)?.content)?;
+    Ok(format!("Modulus={}\n", hex(modulus).to_uppercase()))
+}
+
 /// The key's bits (the contents of subjectPublicKey).
 ///
 /// # Errors
@@ -316,6 +341,27 @@ mod tests {
         let algorithm = SignatureAlgorithm::Sha256WithEcdsa;
         let error = verify_signature(&rsa(&modulus), algorithm, b"m", b"s").unwrap_err();
         assert!(matches!(error, CryptoError::Mismatch(_)), "{error}");
+    }
+
+    /// A key that Debian's list names, with its fingerprint there.
+    #[test]
+    fn a_modulus_has_the_fingerprint_of_debians_lists() {
+        let digits = "D673252AF6723C3F72529403EAB7C30DEF3C52F97E799825F4A70191C616ADCF1ECE1113F162597107\
+            4C492C592025FDEADBDB146A081826BDF0D77C3C913DCF1B6F0B3B78F5108D2E493AD0EEE8CA5C021711ADC13D\
+            358E61133870FCD19C8E5C22403959782AA82E72AEE53A3D491E3912CE27B27E1A85EA69C19A527D28F7934C98\
+            23B7E56FDD657DAC83FDC65BB22A98D843DF73238919781B714C81A5E2AFEC71F5C54AA2A27C590AD94C03C106\
+            2D50EFCFFAC743E3C8A3AE056846A1D756EB862BF4224169D467C35215ADE0AFCC11E85FE629AFB802C4786FF2\
+            E9C929BCCF502B3D3B8876C6A11785CC398B389F1D86BDD9CB0BD4EC13956EC3FA270D";
+        let pairs = digits.as_bytes().chunks(2);
+        let modulus: Vec<u8> = pairs
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let expected = [0x8d, 0xf2, 0x0e, 0x69, 0x61, 0xa1, 0x63, 0x98, 0xb8, 0x5a];
+        let key = rsa(&modulus);
+        let prints = key_prints(&key);
+        assert_eq!(prints.modulus, Some(expected));
+        assert_eq!(prints.spki, digest::sha256(&key));
+        assert_eq!(key_prints(&spki(P256, &[4; 65])).modulus, None);
     }
 
     /// RFC 7093 section 3 and RFC 5280 section 4.2.1.2: the bits without tag, length and the octet

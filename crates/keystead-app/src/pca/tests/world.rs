@@ -363,6 +363,7 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
 async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App>, OpenError> {
     let options = AppOptions {
         hsm: HsmOptions::default(),
+        known_keys: keystead_core::lint::KnownKeys::default(),
         data_dir: dir.path().join("data"),
         root_key: None,
         account: Some(AccountId::parse("123456789012").unwrap()),

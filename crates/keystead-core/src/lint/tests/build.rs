@@ -1,5 +1,7 @@
 //! Certificates to lint, put together from parts that a test can change.
 
+use super::moduli;
+
 pub(super) const EC: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 pub(super) const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 pub(super) const RSA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
@@ -72,7 +74,7 @@ impl Parts {
 
     pub(super) fn rsa_leaf() -> Self {
         let mut parts = Self::leaf();
-        parts.key = rsa_spki(&[0xc1; 256], &[1, 0, 1]);
+        parts.key = rsa_spki(&moduli::octets(moduli::HONEST), &[1, 0, 1]);
         parts.set(ext::critical(ext::KEY_USAGE, &[3, 2, 5, 0xa0]));
         parts
     }

@@ -1,6 +1,7 @@
 //! Every rule passes a good certificate, and has an example that it alone, or among others, fails.
 
 mod build;
+mod moduli;
 
 use std::collections::BTreeSet;
 
@@ -133,6 +134,20 @@ fn bad() -> Vec<(&'static str, Parts)> {
             p.key = build::rsa_spki(&[0xc1; 256], exponent);
         });
     }
+    for (rule, modulus) in [
+        ("sp800_89_5_3_3_no_small_factor", moduli::BY_751),
+        ("cabf_br_6_1_1_3_roca", moduli::ROCA),
+        ("cabf_br_6_1_1_3_close_primes", moduli::CLOSE),
+        ("cabf_br_6_1_1_3_close_primes", moduli::SIXTY_ROUNDS),
+        ("cabf_br_6_1_1_3_close_primes", moduli::SQUARE),
+    ] {
+        leaf(rule, &|p| {
+            p.key = build::rsa_spki(&moduli::octets(modulus), &[1, 0, 1]);
+        });
+    }
+    leaf("fips186_5_a_1_1_rsa_exponent_at_most_256_bits", &|p| {
+        p.key = build::rsa_spki(&moduli::octets(moduli::HONEST), &[1; 33]);
+    });
     leaf("rfc5480_2_2_point", &|p| {
         // compressed
         p.key = build::spki(&[build::EC, build::P256], &[2; 33]);
@@ -357,11 +372,9 @@ fn each_example_breaks_its_rule() {
 
 #[test]
 fn every_rule_has_an_example() {
-    let ids: Vec<&str> = GROUPS
-        .iter()
-        .flat_map(|group| group.iter())
-        .map(|rule| rule.id)
-        .collect();
+    let of_keys = KEY_GROUPS.iter().copied().flatten().map(|rule| rule.id);
+    let of_certificates = GROUPS.iter().copied().flatten().map(|rule| rule.id);
+    let ids: Vec<&str> = of_keys.chain(of_certificates).collect();
     let unique: BTreeSet<&str> = ids.iter().copied().collect();
     assert_eq!(ids.len(), unique.len(), "two rules share an id");
     let shown: BTreeSet<&str> = bad().iter().map(|(rule, _)| *rule).collect();
@@ -389,6 +402,32 @@ fn the_algorithm_beside_the_signature_must_be_the_signed_one() {
     };
     assert_eq!(rules(&certificate(&other)), [fields::ALGORITHMS_MATCH]);
     assert_eq!(rules(&right[..right.len() - 1]), [fields::ALGORITHMS_MATCH]);
+}
+
+/// A weak key breaks its own rule and no other, so that the message names the fault.
+#[test]
+fn weak_keys_are_judged_by_themselves() {
+    let judged = |modulus, exponent: &[u8]| {
+        let key = build::rsa_spki(&moduli::octets(modulus), exponent);
+        let findings = lint_key(&key).err().unwrap_or_default();
+        findings
+            .iter()
+            .map(|finding| finding.rule)
+            .collect::<Vec<_>>()
+    };
+    let usual = &[1, 0, 1];
+    assert_eq!(judged(moduli::HONEST, usual), Vec::<&str>::new());
+    assert_eq!(judged(moduli::HONEST, &[3]), Vec::<&str>::new());
+    assert_eq!(judged(moduli::ROCA, usual), ["cabf_br_6_1_1_3_roca"]);
+    assert_eq!(
+        judged(moduli::CLOSE, usual),
+        ["cabf_br_6_1_1_3_close_primes"]
+    );
+    assert_eq!(
+        judged(moduli::BY_751, usual),
+        ["sp800_89_5_3_3_no_small_factor"]
+    );
+    assert_eq!(lint_key(b"nothing").unwrap_err()[0].rule, STRUCTURE);
 }
 
 #[test]
