@@ -116,10 +116,11 @@ def request(name=None, key=None, alternatives=(), extensions=()):
     return signed.public_bytes(serialization.Encoding.PEM), key
 
 
-def self_signed(key, domain, days=90, usages=()):
+def self_signed(key, domain, days=90, usages=(), names=None, ago=datetime.timedelta(hours=1)):
     """A certificate in PEM that signs itself."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
-    begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+    begin = datetime.datetime.now(datetime.timezone.utc) - ago
+    names = names or [x509.DNSName(domain)]
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -128,7 +129,7 @@ def self_signed(key, domain, days=90, usages=()):
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     for extension, critical in usages:
         builder = builder.add_extension(extension, critical)

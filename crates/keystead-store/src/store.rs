@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::batch::{Haste, LeaseToken};
 use crate::change::{ChangeCount, Commit, Counters};
 use crate::dir::DataDir;
-use crate::engine::{Engine, Row, Take, Taken};
+use crate::engine::{Direction, Engine, Row, Take, Taken};
 use crate::queue::{self, MAX_TAKE};
 use crate::record::{self, Versioned};
 use crate::{Batch, ChangeFeed, Lease, OpenError, StoreError, StoreOptions};
@@ -116,10 +116,37 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Stored<T>>, StoreError> {
+        self.scan_to(Direction::Forward, collection, prefix, after, limit)
+            .await
+    }
+
+    /// As [`Store::scan`], from the last key down.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn scan_back<T: Versioned>(
+        &self,
+        collection: Collection,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
+        self.scan_to(Direction::Back, collection, prefix, after, limit)
+            .await
+    }
+
+    async fn scan_to<T: Versioned>(
+        &self,
+        direction: Direction,
+        collection: Collection,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
         let rows = self
             .inner
             .engine
-            .scan(collection.0, prefix, after, limit.min(MAX_PAGE))
+            .scan(collection.0, prefix, after, limit.min(MAX_PAGE), direction)
             .await?;
         let open = move |store: &Self| -> Result<Vec<_>, StoreError> {
             rows.into_iter()

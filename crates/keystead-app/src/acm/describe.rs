@@ -1,14 +1,12 @@
 //! DescribeCertificate, and how a certificate is shown.
 
 use jiff::Timestamp;
-use keystead_core::acm::{
-    Certificate, Facts, Origin, Renewal, State, Status, ValidationMethod, facts, listing,
-    validation,
-};
+use keystead_core::acm::{Certificate, Facts, Origin, Renewal, State, facts, properties};
 use keystead_core::{AccountId, Result};
-use keystead_crypto::digest;
 use keystead_wire::acm as wire;
 
+use super::revoke::revocation_reason;
+use super::validations::domain_validations;
 use super::{find, uses};
 use crate::Ctx;
 
@@ -51,6 +49,10 @@ fn detail(
         issued_at: shown_at.issued,
         imported_at: shown_at.imported,
         status: wire::CertificateStatus::parse(certificate.status(now).as_str()),
+        revoked_at: certificate.revoked.map(|revoked| revoked.at),
+        revocation_reason: certificate
+            .revoked
+            .map(|revoked| revocation_reason(revoked.reason)),
         not_before: facts.map(|facts| facts.not_before),
         not_after: facts.map(|facts| facts.not_after),
         key_algorithm: Some(certificate.key_algorithm.described().into()),
@@ -109,19 +111,20 @@ pub(super) fn summary(certificate: &Certificate, now: Timestamp) -> wire::Certif
         created_at: Some(certificate.created_at),
         issued_at: shown_at.issued,
         imported_at: shown_at.imported,
+        revoked_at: certificate.revoked.map(|revoked| revoked.at),
         certificate_key_pair_origin: key_pair_origin(certificate),
         ..wire::CertificateSummary::default()
     }
 }
 
 /// When it came to what it is, under the name that its type gives that.
-struct Shown {
-    issued: Option<Timestamp>,
-    imported: Option<Timestamp>,
+pub(super) struct Shown {
+    pub(super) issued: Option<Timestamp>,
+    pub(super) imported: Option<Timestamp>,
 }
 
 impl Shown {
-    fn of(certificate: &Certificate) -> Self {
+    pub(super) fn of(certificate: &Certificate) -> Self {
         match certificate.origin {
             Origin::Imported { at } => Self {
                 issued: None,
@@ -158,85 +161,7 @@ fn signature_algorithm(certificate: &Certificate) -> Option<String> {
     }
 }
 
-/// How each name is validated. An imported certificate shows its names alone, as recorded answers do;
-/// a private one has nothing to validate.
-fn domain_validations(
-    account: &AccountId,
-    certificate: &Certificate,
-    now: Timestamp,
-) -> Option<Vec<wire::DomainValidation>> {
-    match &certificate.origin {
-        Origin::Private { .. } => None,
-        Origin::Imported { .. } => Some(certificate.names.iter().map(|name| bare(name)).collect()),
-        Origin::Public {
-            method,
-            validation_domains,
-        } => Some(
-            certificate
-                .names
-                .iter()
-                .map(|name| {
-                    let at = validation_domains.get(name).unwrap_or(name);
-                    domain_validation(account, name, at, *method, certificate.status(now))
-                })
-                .collect(),
-        ),
-    }
-}
-
-fn domain_validation(
-    account: &AccountId,
-    name: &str,
-    at: &str,
-    method: ValidationMethod,
-    status: Status,
-) -> wire::DomainValidation {
-    let status = match status {
-        Status::PendingValidation => wire::DomainStatus::PendingValidation,
-        _ => wire::DomainStatus::Failed,
-    };
-    let shown = wire::DomainValidation {
-        validation_domain: Some(at.to_owned()),
-        validation_status: Some(status),
-        ..bare(name)
-    };
-    match method {
-        // No mail is sent, so that none is listed.
-        ValidationMethod::Email => wire::DomainValidation {
-            validation_emails: Some(Vec::new()),
-            validation_method: Some(wire::ValidationMethod::Email),
-            ..shown
-        },
-        ValidationMethod::Dns => {
-            let unique = format!("acm dns validation\n{account}\n{}", validation::base(name));
-            let record = validation::dns_record(name, &digest::sha256(unique.as_bytes()));
-            wire::DomainValidation {
-                validation_method: Some(wire::ValidationMethod::Dns),
-                resource_record: Some(wire::ResourceRecord {
-                    name: record.name,
-                    type_: wire::RecordType::Cname,
-                    value: record.value,
-                }),
-                ..shown
-            }
-        }
-    }
-}
-
-/// The name alone.
-fn bare(name: &str) -> wire::DomainValidation {
-    wire::DomainValidation {
-        domain_name: name.to_owned(),
-        validation_emails: None,
-        validation_domain: None,
-        validation_status: None,
-        resource_record: None,
-        http_redirect: None,
-        validation_method: None,
-    }
-}
-
-fn certificate_type(origin: &Origin) -> wire::CertificateType {
+pub(super) fn certificate_type(origin: &Origin) -> wire::CertificateType {
     match origin {
         Origin::Imported { .. } => wire::CertificateType::Imported,
         Origin::Private { .. } => wire::CertificateType::Private,
@@ -244,7 +169,7 @@ fn certificate_type(origin: &Origin) -> wire::CertificateType {
     }
 }
 
-fn key_usages(facts: Option<&Facts>) -> Vec<wire::KeyUsage> {
+pub(super) fn key_usages(facts: Option<&Facts>) -> Vec<wire::KeyUsage> {
     let bits = facts.map_or(&[][..], |facts| &facts.key_usages);
     bits.iter()
         .map(|bit| wire::KeyUsage {
@@ -253,7 +178,7 @@ fn key_usages(facts: Option<&Facts>) -> Vec<wire::KeyUsage> {
         .collect()
 }
 
-fn extended_key_usages(facts: Option<&Facts>) -> Vec<wire::ExtendedKeyUsage> {
+pub(super) fn extended_key_usages(facts: Option<&Facts>) -> Vec<wire::ExtendedKeyUsage> {
     let oids = facts.map_or(&[][..], |facts| &facts.extended_key_usages);
     oids.iter()
         .map(|oid| wire::ExtendedKeyUsage {
@@ -263,7 +188,10 @@ fn extended_key_usages(facts: Option<&Facts>) -> Vec<wire::ExtendedKeyUsage> {
         .collect()
 }
 
-fn renewal_eligibility(certificate: &Certificate, now: Timestamp) -> wire::RenewalEligibility {
+pub(super) fn renewal_eligibility(
+    certificate: &Certificate,
+    now: Timestamp,
+) -> wire::RenewalEligibility {
     match certificate.eligibility(now) {
         Ok(()) => wire::RenewalEligibility::Eligible,
         Err(_) => wire::RenewalEligibility::Ineligible,
@@ -296,15 +224,15 @@ fn options(certificate: &Certificate, requested: bool) -> wire::CertificateOptio
     }
 }
 
-fn export_option(certificate: &Certificate) -> wire::CertificateExport {
+pub(super) fn export_option(certificate: &Certificate) -> wire::CertificateExport {
     match certificate.options.export {
         true => wire::CertificateExport::Enabled,
         false => wire::CertificateExport::Disabled,
     }
 }
 
-fn key_pair_origin(certificate: &Certificate) -> Option<wire::CertificateKeyPairOrigin> {
-    wire::CertificateKeyPairOrigin::parse(listing::key_pair_origin(certificate))
+pub(super) fn key_pair_origin(certificate: &Certificate) -> Option<wire::CertificateKeyPairOrigin> {
+    wire::CertificateKeyPairOrigin::parse(properties::key_pair_origin(certificate))
 }
 
 /// API reference, `SubjectAlternativeNameSummaries`: the first 100 names.

@@ -6,6 +6,7 @@
 
 mod account;
 mod describe;
+mod found;
 mod import;
 pub mod internal;
 mod issue;
@@ -15,10 +16,14 @@ mod read;
 mod reading;
 mod record;
 mod request;
+mod revoke;
+mod search;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod validations;
+mod x509;
 
 pub(crate) use account::{get_account_configuration, put_account_configuration};
 pub(crate) use describe::describe_certificate;
@@ -29,10 +34,13 @@ pub(crate) use lifecycle::{
 pub(crate) use list::list_certificates;
 pub(crate) use read::{export_certificate, get_certificate};
 pub(crate) use request::request_certificate;
+pub(crate) use revoke::revoke_certificate;
+pub(crate) use search::search_certificates;
 pub(crate) use tags::{
     add_tags_to_certificate, list_tags_for_certificate, list_tags_for_resource,
     remove_tags_from_certificate, tag_resource, untag_resource,
 };
+pub(crate) use validations::list_certificate_domain_validations;
 
 use keystead_core::acm::Certificate;
 use keystead_core::{Error, ErrorKind, Result};

@@ -8,19 +8,19 @@ use keystead_crypto::x509::Certificate;
 /// What `certificate` says; `None` if ACM has no name for its kind of key, or it is valid at times
 /// beyond the calendar.
 pub(super) fn facts_of(certificate: &Certificate) -> Option<Facts> {
-    let dns_names = certificate
-        .alt_names()
-        .iter()
-        .filter_map(|name| match name {
-            GeneralName::Dns(name) => Some(name.clone()),
-            _ => None,
-        });
+    let (mut dns_names, mut other_names) = (Vec::new(), Vec::new());
+    for name in certificate.alt_names() {
+        match name {
+            GeneralName::Dns(name) => dns_names.push(name.clone()),
+            other => other_names.push(other.clone()),
+        }
+    }
     Some(Facts {
         serial: facts::serial(&certificate.serial),
         subject: facts::distinguished_name(&certificate.subject),
         common_name: facts::common_name(&certificate.subject),
         issuer: facts::issuer_label(&certificate.issuer),
-        dns_names: dns_names.collect(),
+        dns_names,
         not_before: Timestamp::from_second(certificate.not_before).ok()?,
         not_after: Timestamp::from_second(certificate.not_after).ok()?,
         key_algorithm: key_algorithm(certificate.key_spec?)?,
@@ -33,6 +33,9 @@ pub(super) fn facts_of(certificate: &Certificate) -> Option<Facts> {
             .extended_key_usage()
             .unwrap_or_default()
             .to_vec(),
+        subject_name: certificate.subject.clone(),
+        issuer_name: certificate.issuer.clone(),
+        other_names,
     })
 }
 

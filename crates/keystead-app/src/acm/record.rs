@@ -1,7 +1,7 @@
 //! What ACM stores, and the one way in which a certificate's record is changed.
 
 use jiff::Timestamp;
-use keystead_core::acm::Certificate;
+use keystead_core::acm::{Certificate, index};
 use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
 use keystead_crypto::StoredKey;
 use keystead_store::{Batch, Collection, Expect, Store, Version, Versioned};
@@ -16,11 +16,9 @@ pub(crate) const MATERIAL: Collection = Collection("acm.material");
 /// Who uses a certificate, by `account/region/id/user`.
 pub(crate) const USES: Collection = Collection("acm.use");
 
-/// The certificates of a region in the order in which they came, by `account/region/instant/id`;
-/// and the other way round, since listings go forward only.
-pub(crate) const OLDEST_FIRST: Collection = Collection("acm.oldest");
-/// See [`OLDEST_FIRST`].
-pub(crate) const NEWEST_FIRST: Collection = Collection("acm.newest");
+/// What certificates are found by and in which orders, by `account/region/row` with the rows of
+/// `keystead_core::acm::index`.
+pub(crate) const INDEX: Collection = Collection("acm.index");
 
 /// What comes due for certificates, by the certificate's key.
 pub(crate) const QUEUE: &str = "acm";
@@ -68,6 +66,7 @@ pub(crate) struct Loaded {
     key: String,
     version: Option<Version>,
     kept: Vec<u64>,
+    rows: Vec<String>,
     /// The certificate.
     pub(crate) certificate: Certificate,
 }
@@ -79,6 +78,7 @@ impl Loaded {
             key,
             version: None,
             kept: Vec::new(),
+            rows: Vec::new(),
             certificate,
         }
     }
@@ -90,6 +90,7 @@ impl Loaded {
             key: stored.key,
             version: Some(stored.version),
             kept: stored.value.0.stored_versions(),
+            rows: index::rows(&stored.value.0),
             certificate: stored.value.0,
         }))
     }
@@ -129,15 +130,8 @@ impl Loaded {
             Some(wake) => batch.enqueue(QUEUE, self.key.as_str(), wake, &()),
             None => batch.cancel(QUEUE, self.key.as_str()),
         };
-        let expect = match self.version {
-            Some(version) => Expect::Version(version),
-            None => {
-                for (collection, key) in order_keys(&self.key, self.certificate.created_at) {
-                    batch.put(collection, key, &(), Expect::Any);
-                }
-                Expect::Absent
-            }
-        };
+        self.index(batch, &index::rows(&self.certificate));
+        let expect = self.version.map_or(Expect::Absent, Expect::Version);
         batch.put(
             CERTIFICATES,
             self.key,
@@ -157,14 +151,23 @@ impl Loaded {
         };
     }
 
+    /// Puts `rows` into the index in place of those that it has there.
+    fn index(&self, batch: &mut Batch, rows: &[String]) {
+        let prefix = prefix_of(&self.key);
+        for gone in self.rows.iter().filter(|row| !rows.contains(row)) {
+            batch.delete(INDEX, format!("{prefix}{gone}"), Expect::Any);
+        }
+        for new in rows.iter().filter(|row| !self.rows.contains(row)) {
+            batch.put(INDEX, format!("{prefix}{new}"), &(), Expect::Any);
+        }
+    }
+
     /// Removes it with all that belongs to it, if nobody changed it since it was read.
     pub(crate) fn delete(self, batch: &mut Batch) {
         for version in &self.kept {
             batch.delete(MATERIAL, material_key(&self.key, *version), Expect::Any);
         }
-        for (collection, key) in order_keys(&self.key, self.certificate.created_at) {
-            batch.delete(collection, key, Expect::Any);
-        }
+        self.index(batch, &[]);
         batch.cancel(QUEUE, self.key.as_str());
         let expect = self.version.map_or(Expect::Absent, Expect::Version);
         batch.delete(CERTIFICATES, self.key, expect);
@@ -192,21 +195,9 @@ pub(crate) fn use_key(key: &str, user: &str) -> String {
     format!("{key}/{user}")
 }
 
-/// Where a certificate stands in the two orders.
-fn order_keys(key: &str, created_at: Timestamp) -> [(Collection, String); 2] {
-    let (prefix, id) = key.rsplit_once('/').unwrap_or(("", key));
-    // Instants before 1970 are none of ours; they would all come first.
-    let instant = u64::try_from(created_at.as_microsecond()).unwrap_or(0);
-    let backwards = u64::MAX - instant;
-    [
-        (OLDEST_FIRST, format!("{prefix}/{instant:020}/{id}")),
-        (NEWEST_FIRST, format!("{prefix}/{backwards:020}/{id}")),
-    ]
-}
-
-/// The record key of the certificate that stands at `order_key` in one of the two orders.
-pub(crate) fn of_order_key(order_key: &str) -> Option<String> {
-    let (rest, id) = order_key.rsplit_once('/')?;
-    let (prefix, _instant) = rest.rsplit_once('/')?;
-    Some(format!("{prefix}/{id}"))
+/// `account/region/` of a record key.
+fn prefix_of(key: &str) -> &str {
+    key.rfind('/')
+        .and_then(|slash| key.get(..=slash))
+        .unwrap_or_default()
 }

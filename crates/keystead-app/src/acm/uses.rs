@@ -17,7 +17,7 @@ pub(super) async fn associate(
     if store.get::<Use>(USES, &key).await?.is_some() {
         return Ok(());
     }
-    certificate.certificate.uses = certificate.certificate.uses.saturating_add(1);
+    certificate.certificate.associate()?;
     certificate.save(batch);
     batch.put(USES, key, &Use { user: user.into() }, Expect::Absent);
     Ok(())

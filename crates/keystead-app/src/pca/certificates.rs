@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use keystead_core::pca::{Command, Revocation, Serial, Template};
+use keystead_core::pca::{Command, Revocation, RevocationReason, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::{Batch, Expect, Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
-use super::authorities::{ATTEMPTS, authority, contended};
+use super::authorities::{ATTEMPTS, authority, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, malformed_csr, prepare};
 use super::record::{Authority, CERTIFICATES, Issued, own_certificate};
 use super::{convert, passthrough, text};
 use crate::Ctx;
+use crate::access::Act;
 use crate::token::{self, Known};
 use crate::weak_keys::refuse_known;
 
@@ -188,9 +189,22 @@ pub async fn revoke_certificate(
     input: wire::RevokeCertificateRequest,
 ) -> Result<wire::RevokeCertificateResponse> {
     let arn = &input.certificate_authority_arn;
-    let found = authority(ctx, arn).await?;
+    let reason = convert::reason(input.revocation_reason);
+    revoke(ctx, Act::Own, arn, &input.certificate_serial, reason).await?;
+    Ok(wire::RevokeCertificateResponse)
+}
+
+/// Revokes the certificate with this serial number that the caller's private CA `arn` issued; `act` is
+/// what the call does to the authority.
+pub(crate) async fn revoke(
+    ctx: &Ctx,
+    act: Act<'_>,
+    arn: &str,
+    text: &str,
+    reason: RevocationReason,
+) -> Result<()> {
+    let found = authority_as(ctx, act, arn).await?;
     found.value.ca.check(Command::Revoke, ctx.now)?;
-    let text = &input.certificate_serial;
     let serial = Serial::parse(text).ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidRequest,
@@ -217,7 +231,7 @@ pub async fn revoke_certificate(
         check_revocable(&record, &serial)?;
         record.revocation = Some(Revocation {
             at: ctx.now,
-            reason: convert::reason(input.revocation_reason),
+            reason,
         });
         let mut batch = Batch::new();
         batch.put(
@@ -227,7 +241,7 @@ pub async fn revoke_certificate(
             Expect::Version(issued.version),
         );
         match ctx.app.store.commit(batch).await {
-            Ok(_) => return Ok(wire::RevokeCertificateResponse),
+            Ok(_) => return Ok(()),
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -181,6 +181,8 @@ pub(crate) async fn has_revoked(
     Ok(issued.is_some_and(|issued| issued.value.revocation.is_some()))
 }
 
+pub(crate) use super::certificates::revoke;
+
 /// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.
 pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<()> {

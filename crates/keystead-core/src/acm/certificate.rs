@@ -11,6 +11,7 @@ use crate::acm::facts::Facts;
 use crate::acm::schedule;
 use crate::acm::tags::CertificateTags;
 use crate::acm::{FailureReason, KeyAlgorithm};
+use crate::pca::Revocation;
 
 /// A certificate, apart from its keys and its DER.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,9 @@ pub struct Certificate {
     pub exported_version: Option<u64>,
     /// How many associations name it (load balancers of AWS, nodes of Keystead).
     pub uses: u32,
+    /// That it was revoked, with every version whose key is kept.
+    #[serde(default)]
+    pub revoked: Option<Revocation>,
 }
 
 /// Where a certificate comes from.
@@ -98,6 +102,8 @@ pub enum State {
     Issued,
     /// `current` is past its end.
     Expired,
+    /// Its owner revoked it.
+    Revoked,
     /// Validation didn't succeed in time.
     TimedOut,
     /// The request failed for good.
@@ -177,6 +183,7 @@ pub enum Status {
     Issued,
     Expired,
     ValidationTimedOut,
+    Revoked,
     Failed,
 }
 
@@ -188,6 +195,7 @@ impl Status {
             Self::Issued => "ISSUED",
             Self::Expired => "EXPIRED",
             Self::ValidationTimedOut => "VALIDATION_TIMED_OUT",
+            Self::Revoked => "REVOKED",
             Self::Failed => "FAILED",
         }
     }
@@ -200,6 +208,7 @@ pub enum Ineligible {
     NotManaged,
     NotIssued,
     Expired,
+    Revoked,
     NeitherUsedNorExported,
 }
 
@@ -210,6 +219,7 @@ impl Ineligible {
             Self::NotManaged => "only certificates that a private CA issued for ACM are renewed",
             Self::NotIssued => "it has not been issued",
             Self::Expired => "it has expired; request a new one",
+            Self::Revoked => "it was revoked; request a new one",
             Self::NeitherUsedNorExported => {
                 "it is neither in use nor was it exported since it was issued or last renewed"
             }
@@ -228,6 +238,7 @@ impl Certificate {
             State::Issued if self.has_expired(now) => Status::Expired,
             State::Issued => Status::Issued,
             State::Expired => Status::Expired,
+            State::Revoked => Status::Revoked,
             State::TimedOut => Status::ValidationTimedOut,
             State::Failed(_) => Status::Failed,
         }
@@ -247,6 +258,7 @@ impl Certificate {
                 }
             }
             (Status::Expired, _) => Err(Ineligible::Expired),
+            (Status::Revoked, _) => Err(Ineligible::Revoked),
             _ => Err(Ineligible::NotIssued),
         }
     }
@@ -281,7 +293,7 @@ impl Certificate {
                 };
                 Some(renewal.map_or(end, |renewal| renewal.min(end)))
             }
-            State::Expired | State::TimedOut | State::Failed(_) => None,
+            State::Expired | State::Revoked | State::TimedOut | State::Failed(_) => None,
         }
     }
 

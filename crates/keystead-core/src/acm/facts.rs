@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::acm::KeyAlgorithm;
-use crate::x509::{KeyUsageBit, Name, Oid};
+use crate::x509::{GeneralName, KeyUsageBit, Name, Oid};
 
 /// A certificate's contents, taken from its DER when it came in, so that no listing parses one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,15 @@ pub struct Facts {
     pub key_usages: Vec<KeyUsageBit>,
     /// The purposes of extKeyUsage; empty without the extension.
     pub extended_key_usages: Vec<Oid>,
+    /// The subject, part by part; empty in what was stored before there was this field.
+    #[serde(default)]
+    pub subject_name: Name,
+    /// The issuer, likewise.
+    #[serde(default)]
+    pub issuer_name: Name,
+    /// The alternative names that are no DNS names.
+    #[serde(default)]
+    pub other_names: Vec<GeneralName>,
 }
 
 impl Facts {
@@ -215,6 +224,9 @@ mod tests {
             signature_algorithm: "SHA256WITHECDSA".into(),
             key_usages: Vec::new(),
             extended_key_usages: Vec::new(),
+            subject_name: Name::default(),
+            issuer_name: Name::default(),
+            other_names: Vec::new(),
         }
     }
 }

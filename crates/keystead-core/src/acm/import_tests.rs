@@ -22,6 +22,9 @@ fn facts() -> Facts {
         signature_algorithm: "SHA256WITHRSA".into(),
         key_usages: vec![KeyUsageBit::DigitalSignature],
         extended_key_usages: vec![Oid::new("1.3.6.1.5.5.7.3.1")],
+        subject_name: Default::default(),
+        issuer_name: Default::default(),
+        other_names: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::acm::failure::{Failure, FailureReason};
 use crate::acm::schedule;
 use crate::acm::tags::CertificateTags;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pca::{Revocation, RevocationReason};
 
 /// What to do for a certificate now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Certificate {
             renewal: None,
             exported_version: None,
             uses: 0,
+            revoked: None,
         }
     }
 
@@ -108,6 +110,7 @@ impl Certificate {
             renewal: None,
             exported_version: None,
             uses: 0,
+            revoked: None,
         }
     }
 
@@ -147,7 +150,9 @@ impl Certificate {
             }
             State::Issued if self.has_expired(now) => return Next::Elapse,
             State::Issued => {}
-            State::Expired | State::TimedOut | State::Failed(_) => return Next::Wait,
+            State::Expired | State::Revoked | State::TimedOut | State::Failed(_) => {
+                return Next::Wait;
+            }
         }
         match &self.attempt {
             Some(attempt) if now < attempt.retry_at => Next::Wait,
@@ -247,13 +252,7 @@ impl Certificate {
             _ => return false,
         };
         self.state = ended;
-        if let Some(attempt) = self.attempt.take() {
-            self.renewal = Some(Renewal {
-                status: RenewalStatus::Failed,
-                reason: attempt.reason,
-                updated_at: now,
-            });
-        }
+        self.end_attempt(now);
         true
     }
 
@@ -307,6 +306,12 @@ impl Certificate {
             Origin::Public { .. } => self.options.export,
             Origin::Imported { .. } => false,
         };
+        if self.state == State::Revoked {
+            return Err(Error::new(
+                ErrorKind::Validation,
+                format!("Certificate {} was revoked.", self.arn),
+            ));
+        }
         if !exportable {
             return Err(Error::new(
                 ErrorKind::Validation,
@@ -318,6 +323,50 @@ impl Certificate {
         Ok(version)
     }
 
+    /// Records that it is revoked, with every version whose key is kept; refuses where it may not be.
+    /// (API reference, RevokeCertificate: what was exported before, and for ever.)
+    pub fn revoke(
+        &mut self,
+        reason: RevocationReason,
+        account: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let refuse = |why: &str| {
+            Err(Error::new(
+                ErrorKind::Validation,
+                format!("Certificate {} can't be revoked: {why}.", self.arn),
+            ))
+        };
+        match (&self.origin, self.status(now)) {
+            (Origin::Imported { .. }, _) => return refuse("it was imported; ask who issued it"),
+            (_, Status::Revoked) => return refuse("it is revoked already"),
+            (_, Status::Issued | Status::Expired) => {}
+            (_, status) => {
+                return refuse(&format!("its status is {}", status.as_str()));
+            }
+        }
+        if self.exported_version.is_none() {
+            return refuse("only certificates that were exported can; delete it instead");
+        }
+        self.may_be_deleted(account)?;
+        self.state = State::Revoked;
+        self.revoked = Some(Revocation { at: now, reason });
+        self.end_attempt(now);
+        Ok(())
+    }
+
+    /// Records that one more uses it; refuses what nobody may use any more.
+    pub fn associate(&mut self) -> Result<()> {
+        if self.state == State::Revoked {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!("Certificate {} was revoked; request a new one.", self.arn),
+            ));
+        }
+        self.uses = self.uses.saturating_add(1);
+        Ok(())
+    }
+
     /// Refuses while anything is associated (DeleteCertificate).
     pub fn may_be_deleted(&self, account: &str) -> Result<()> {
         if self.uses > 0 {
@@ -327,6 +376,17 @@ impl Certificate {
             ));
         }
         Ok(())
+    }
+
+    /// A renewal under way comes to no good end.
+    fn end_attempt(&mut self, now: Timestamp) {
+        if let Some(attempt) = self.attempt.take() {
+            self.renewal = Some(Renewal {
+                status: RenewalStatus::Failed,
+                reason: attempt.reason,
+                updated_at: now,
+            });
+        }
     }
 
     fn switch(&mut self, issued: Issued) {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::pca::RevocationReason;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -28,6 +29,9 @@ fn facts(until: i64) -> Facts {
         signature_algorithm: "SHA256WITHECDSA".into(),
         key_usages: Vec::new(),
         extended_key_usages: Vec::new(),
+        subject_name: Default::default(),
+        issuer_name: Default::default(),
+        other_names: Vec::new(),
     }
 }
 
@@ -102,6 +106,8 @@ const UNREACHABLE: Failure = Failure {
     lasting: false,
 };
 
+const REASON: RevocationReason = RevocationReason::KeyCompromise;
+
 /// Every state that can be stored, by name, all at day 1.
 fn states() -> Vec<(&'static str, Certificate)> {
     vec![
@@ -131,6 +137,12 @@ fn states() -> Vec<(&'static str, Certificate)> {
             "private renewal expired",
             after(renewing_with_key(), |c| assert!(c.elapse(at(400)))),
         ),
+        (
+            "private revoked",
+            after(renewing_with_key(), |c| {
+                assert_eq!(c.revoke(REASON, "account", at(1)), Ok(()));
+            }),
+        ),
         ("imported", imported()),
         (
             "imported expired",
@@ -147,9 +159,9 @@ fn kind<T>(result: Result<T, crate::Error>) -> Result<(), ErrorKind> {
 fn every_command_in_every_state() {
     use ErrorKind::{InvalidState, NotFound, RequestInProgress, Validation};
     const OK: Result<(), ErrorKind> = Ok(());
-    // state: what is next, then renew, export, served, reimported, issued
-    type Row = (&'static str, Next, [Result<(), ErrorKind>; 5]);
-    let table: [Row; 13] = [
+    // state: what is next, then renew, export, served, reimported, issued, revoke, associate
+    type Row = (&'static str, Next, [Result<(), ErrorKind>; 7]);
+    let table: [Row; 14] = [
         (
             "public pending",
             Next::Wait,
@@ -159,6 +171,8 @@ fn every_command_in_every_state() {
                 Err(RequestInProgress),
                 Err(Validation),
                 Err(InvalidState),
+                Err(Validation),
+                OK,
             ],
         ),
         (
@@ -170,6 +184,8 @@ fn every_command_in_every_state() {
                 Err(NotFound),
                 Err(Validation),
                 Err(InvalidState),
+                Err(Validation),
+                OK,
             ],
         ),
         (
@@ -179,6 +195,8 @@ fn every_command_in_every_state() {
                 Err(RequestInProgress),
                 Err(RequestInProgress),
                 Err(RequestInProgress),
+                Err(Validation),
+                OK,
                 Err(Validation),
                 OK,
             ],
@@ -192,52 +210,107 @@ fn every_command_in_every_state() {
                 Err(NotFound),
                 Err(Validation),
                 Err(InvalidState),
+                Err(Validation),
+                OK,
             ],
         ),
         (
             "private issued",
             Next::Wait,
-            [Err(Validation), OK, OK, Err(Validation), Err(InvalidState)],
+            [
+                Err(Validation),
+                OK,
+                OK,
+                Err(Validation),
+                Err(InvalidState),
+                Err(Validation),
+                OK,
+            ],
         ),
         (
             "private exported",
             Next::Wait,
-            [OK, OK, OK, Err(Validation), Err(InvalidState)],
+            [OK, OK, OK, Err(Validation), Err(InvalidState), OK, OK],
         ),
         (
             "private renewing",
             Next::MakeKey { version: 2 },
-            [OK, OK, OK, Err(Validation), Err(InvalidState)],
+            [OK, OK, OK, Err(Validation), Err(InvalidState), OK, OK],
         ),
         (
             "private renewing with key",
             Next::Issue { version: 2 },
-            [OK, OK, OK, Err(Validation), OK],
+            [OK, OK, OK, Err(Validation), OK, OK, OK],
         ),
         (
             "private renewing refused",
             Next::Wait,
-            [OK, OK, OK, Err(Validation), OK],
+            [OK, OK, OK, Err(Validation), OK, OK, OK],
         ),
         (
             "private expired",
             Next::Wait,
-            [Err(Validation), OK, OK, Err(Validation), Err(InvalidState)],
+            [
+                Err(Validation),
+                OK,
+                OK,
+                Err(Validation),
+                Err(InvalidState),
+                OK,
+                OK,
+            ],
         ),
         (
             "private renewal expired",
             Next::Wait,
-            [Err(Validation), OK, OK, Err(Validation), Err(InvalidState)],
+            [
+                Err(Validation),
+                OK,
+                OK,
+                Err(Validation),
+                Err(InvalidState),
+                OK,
+                OK,
+            ],
+        ),
+        (
+            "private revoked",
+            Next::Wait,
+            [
+                Err(Validation),
+                Err(Validation),
+                OK,
+                Err(Validation),
+                Err(InvalidState),
+                Err(Validation),
+                Err(InvalidState),
+            ],
         ),
         (
             "imported",
             Next::Wait,
-            [Err(Validation), Err(Validation), OK, OK, Err(InvalidState)],
+            [
+                Err(Validation),
+                Err(Validation),
+                OK,
+                OK,
+                Err(InvalidState),
+                Err(Validation),
+                OK,
+            ],
         ),
         (
             "imported expired",
             Next::Wait,
-            [Err(Validation), Err(Validation), OK, OK, Err(InvalidState)],
+            [
+                Err(Validation),
+                Err(Validation),
+                OK,
+                OK,
+                Err(InvalidState),
+                Err(Validation),
+                OK,
+            ],
         ),
     ];
     let states = states();
@@ -252,21 +325,25 @@ fn every_command_in_every_state() {
             kind(copy().served(at(1))),
             kind(copy().reimported(facts(500), at(1))),
             kind(copy().issued(facts(500), "pca".into(), at(1), 0)),
+            kind(copy().revoke(REASON, "account", at(1))),
+            kind(copy().associate()),
         ];
         assert_eq!(
             found, expected,
-            "{name}: renew, export, served, reimported, issued"
+            "{name}: renew, export, served, reimported, issued, revoke, associate"
         );
     }
 }
 
 #[test]
 fn a_refused_command_changes_nothing() {
-    let commands: [fn(&mut Certificate) -> bool; 5] = [
+    let commands: [fn(&mut Certificate) -> bool; 7] = [
         |c| c.renew(at(1)).is_err(),
         |c| c.export(at(1)).is_err(),
         |c| c.reimported(facts(500), at(1)).is_err(),
         |c| c.issued(facts(500), "pca".into(), at(1), 0).is_err(),
+        |c| c.revoke(REASON, "account", at(1)).is_err(),
+        |c| c.associate().is_err(),
         |c| !c.elapse(at(1)),
     ];
     for (name, state) in states() {

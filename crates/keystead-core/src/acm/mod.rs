@@ -7,11 +7,13 @@ mod certificate;
 pub mod facts;
 mod failure;
 pub mod import;
+pub mod index;
 pub mod issuance;
-pub mod listing;
 mod machine;
 pub mod names;
+pub mod properties;
 pub mod schedule;
+pub mod search;
 pub mod tags;
 pub mod validation;
 
@@ -27,6 +29,6 @@ pub use machine::{Next, Request};
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]
-mod listing_tests;
-#[cfg(test)]
 mod machine_tests;
+#[cfg(test)]
+mod search_tests;

@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::{Failure, LAMPS, Lamp, World, conflict, ensure, lamp, put, same, watts};
-use crate::{Batch, Collection, Expect, Haste, StoreError, Version};
+use crate::{Batch, Collection, Expect, Haste, Store, StoreError, Version};
 
 pub(super) async fn a_record_is_read_as_it_was_written(world: &World<'_>) -> Result<(), Failure> {
     let store = world.open().await?;
@@ -181,7 +181,37 @@ pub(super) async fn scans_are_in_byte_order_and_page(world: &World<'_>) -> Resul
         "a cursor before the prefix",
     )?;
     let late = store.scan::<Lamp>(LAMPS, "a/", Some("b"), 1).await?;
-    same(late.len(), 0, "a cursor behind the prefix")
+    same(late.len(), 0, "a cursor behind the prefix")?;
+    scans_go_back_too(&store, keys).await
+}
+
+async fn scans_go_back_too(store: &Store, mut keys: Vec<String>) -> Result<(), Failure> {
+    keys.reverse();
+    for limit in [1, 7, 17, 1000] {
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let after = found.last().cloned();
+            let page = store
+                .scan_back::<Lamp>(LAMPS, "a/", after.as_deref(), limit)
+                .await?;
+            let full = page.len() == limit;
+            found.extend(page.into_iter().map(|stored| stored.key));
+            if !full {
+                break;
+            }
+        }
+        same(&found, &keys, &format!("pages of {limit}, back"))?;
+    }
+    let all = store.scan_back::<Lamp>(LAMPS, "", None, 1000).await?;
+    same(all.len(), keys.len() + 4, "all, back")?;
+    let behind = store.scan_back::<Lamp>(LAMPS, "a/", Some("b"), 1).await?;
+    same(
+        behind.first().map(|s| &s.key),
+        keys.first(),
+        "a cursor behind the prefix, back",
+    )?;
+    let before = store.scan_back::<Lamp>(LAMPS, "a/", Some("a"), 1).await?;
+    same(before.len(), 0, "a cursor before the prefix, back")
 }
 
 pub(super) async fn a_prefix_is_not_a_pattern(world: &World<'_>) -> Result<(), Failure> {

@@ -27,6 +27,13 @@ pub(crate) struct Row {
     pub(crate) sealed: Vec<u8>,
 }
 
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Back,
+}
+
 /// An item of a queue that was taken, its payload still sealed. Times are microseconds of Unix time.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -54,13 +61,15 @@ pub(crate) trait Engine: Send + Sync {
 
     async fn get(&self, collection: &'static str, key: &str) -> Result<Option<Row>, StoreError>;
 
-    /// At most `limit` rows with the prefix, behind the key `after`, in the order of the keys.
+    /// At most `limit` rows with the prefix, behind the key `after`, in the order of the keys or
+    /// against it.
     async fn scan(
         &self,
         collection: &'static str,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
+        direction: Direction,
     ) -> Result<Vec<Row>, StoreError>;
 
     /// All steps or none; the commit's version. A batch that changes nothing has the version that

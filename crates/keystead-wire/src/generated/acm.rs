@@ -23,6 +23,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::GET_ACCOUNT_CONFIGURATION,
         &operation::GET_CERTIFICATE,
         &operation::IMPORT_CERTIFICATE,
+        &operation::LIST_CERTIFICATE_DOMAIN_VALIDATIONS,
         &operation::LIST_CERTIFICATES,
         &operation::LIST_TAGS_FOR_CERTIFICATE,
         &operation::LIST_TAGS_FOR_RESOURCE,
@@ -31,6 +32,8 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::RENEW_CERTIFICATE,
         &operation::REQUEST_CERTIFICATE,
         &operation::RESEND_VALIDATION_EMAIL,
+        &operation::REVOKE_CERTIFICATE,
+        &operation::SEARCH_CERTIFICATES,
         &operation::TAG_RESOURCE,
         &operation::UNTAG_RESOURCE,
         &operation::UPDATE_CERTIFICATE_OPTIONS,
@@ -400,6 +403,28 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static LIST_CERTIFICATE_DOMAIN_VALIDATIONS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListCertificateDomainValidations",
+        input: &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_REQUEST,
+        output: &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARGS_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::THROTTLING_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("acm:ListCertificateDomainValidations"),
+            resource: "certificate",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static LIST_CERTIFICATES: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListCertificates",
@@ -588,6 +613,52 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static REVOKE_CERTIFICATE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "RevokeCertificate",
+        input: &schema::REVOKE_CERTIFICATE_REQUEST,
+        output: &schema::REVOKE_CERTIFICATE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_IN_USE_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::THROTTLING_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("acm:RevokeCertificate"),
+            resource: "certificate",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static SEARCH_CERTIFICATES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "SearchCertificates",
+        input: &schema::SEARCH_CERTIFICATES_REQUEST,
+        output: &schema::SEARCH_CERTIFICATES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::THROTTLING_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("acm:SearchCertificates"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static TAG_RESOURCE: OperationDef = OperationDef {
         service: &SERVICE,
         name: "TagResource",
@@ -731,6 +802,17 @@ impl Operation for ImportCertificate {
     const DEF: &'static OperationDef = &operation::IMPORT_CERTIFICATE;
 }
 
+/// The operation `ListCertificateDomainValidations`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListCertificateDomainValidations;
+
+impl Operation for ListCertificateDomainValidations {
+    type Input = ListCertificateDomainValidationsRequest;
+    type Output = ListCertificateDomainValidationsResponse;
+    const NAME: &'static str = "ListCertificateDomainValidations";
+    const DEF: &'static OperationDef = &operation::LIST_CERTIFICATE_DOMAIN_VALIDATIONS;
+}
+
 /// The operation `ListCertificates`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListCertificates;
@@ -819,6 +901,28 @@ impl Operation for ResendValidationEmail {
     const DEF: &'static OperationDef = &operation::RESEND_VALIDATION_EMAIL;
 }
 
+/// The operation `RevokeCertificate`.
+#[derive(Clone, Copy, Debug)]
+pub struct RevokeCertificate;
+
+impl Operation for RevokeCertificate {
+    type Input = RevokeCertificateRequest;
+    type Output = RevokeCertificateResponse;
+    const NAME: &'static str = "RevokeCertificate";
+    const DEF: &'static OperationDef = &operation::REVOKE_CERTIFICATE;
+}
+
+/// The operation `SearchCertificates`.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchCertificates;
+
+impl Operation for SearchCertificates {
+    type Input = SearchCertificatesRequest;
+    type Output = SearchCertificatesResponse;
+    const NAME: &'static str = "SearchCertificates";
+    const DEF: &'static OperationDef = &operation::SEARCH_CERTIFICATES;
+}
+
 /// The operation `TagResource`.
 #[derive(Clone, Copy, Debug)]
 pub struct TagResource;
@@ -850,6 +954,166 @@ impl Operation for UpdateCertificateOptions {
     type Output = UpdateCertificateOptionsResponse;
     const NAME: &'static str = "UpdateCertificateOptions";
     const DEF: &'static OperationDef = &operation::UPDATE_CERTIFICATE_OPTIONS;
+}
+
+/// The structure `AcmCertificateMetadata`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcmCertificateMetadata {
+    /// `CreatedAt`: instant.
+    pub created_at: Option<Timestamp>,
+    /// `Exported`: truth value.
+    pub exported: Option<bool>,
+    /// `ImportedAt`: instant.
+    pub imported_at: Option<Timestamp>,
+    /// `InUse`: truth value.
+    pub in_use: Option<bool>,
+    /// `IssuedAt`: instant.
+    pub issued_at: Option<Timestamp>,
+    /// `RenewalEligibility`: one of the values.
+    pub renewal_eligibility: Option<RenewalEligibility>,
+    /// `RevokedAt`: instant.
+    pub revoked_at: Option<Timestamp>,
+    /// `Status`: one of the values.
+    pub status: Option<CertificateStatus>,
+    /// `RenewalStatus`: one of the values.
+    pub renewal_status: Option<RenewalStatus>,
+    /// `Type`: one of the values.
+    pub type_: Option<CertificateType>,
+    /// `ExportOption`: one of the values.
+    pub export_option: Option<CertificateExport>,
+    /// `ManagedBy`: one of the values.
+    pub managed_by: Option<CertificateManagedBy>,
+    /// `ValidationMethod`: one of the values.
+    pub validation_method: Option<ValidationMethod>,
+    /// `CertificateKeyPairOrigin`: one of the values.
+    pub certificate_key_pair_origin: Option<CertificateKeyPairOrigin>,
+    /// `AcmeEndpointArn`: text of 20 to 2048 characters.
+    pub acme_endpoint_arn: Option<String>,
+    /// `AcmeAccountId`: text of 36 characters.
+    pub acme_account_id: Option<String>,
+}
+
+impl Shape for AcmCertificateMetadata {
+    fn schema() -> &'static Schema {
+        &schema::ACM_CERTIFICATE_METADATA
+    }
+}
+
+impl FromValue for AcmCertificateMetadata {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ACM_CERTIFICATE_METADATA)?;
+        Ok(Self {
+            created_at: fields.optional()?,
+            exported: fields.optional()?,
+            imported_at: fields.optional()?,
+            in_use: fields.optional()?,
+            issued_at: fields.optional()?,
+            renewal_eligibility: fields.optional()?,
+            revoked_at: fields.optional()?,
+            status: fields.optional()?,
+            renewal_status: fields.optional()?,
+            type_: fields.optional()?,
+            export_option: fields.optional()?,
+            managed_by: fields.optional()?,
+            validation_method: fields.optional()?,
+            certificate_key_pair_origin: fields.optional()?,
+            acme_endpoint_arn: fields.optional()?,
+            acme_account_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for AcmCertificateMetadata {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.created_at.map(IntoValue::into_value),
+            self.exported.map(IntoValue::into_value),
+            self.imported_at.map(IntoValue::into_value),
+            self.in_use.map(IntoValue::into_value),
+            self.issued_at.map(IntoValue::into_value),
+            self.renewal_eligibility.map(IntoValue::into_value),
+            self.revoked_at.map(IntoValue::into_value),
+            self.status.map(IntoValue::into_value),
+            self.renewal_status.map(IntoValue::into_value),
+            self.type_.map(IntoValue::into_value),
+            self.export_option.map(IntoValue::into_value),
+            self.managed_by.map(IntoValue::into_value),
+            self.validation_method.map(IntoValue::into_value),
+            self.certificate_key_pair_origin.map(IntoValue::into_value),
+            self.acme_endpoint_arn.map(IntoValue::into_value),
+            self.acme_account_id.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The union `AcmCertificateMetadataFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcmCertificateMetadataFilter {
+    /// `Status`: one of the values.
+    pub status: Option<CertificateStatus>,
+    /// `RenewalStatus`: one of the values.
+    pub renewal_status: Option<RenewalStatus>,
+    /// `Type`: one of the values.
+    pub type_: Option<CertificateType>,
+    /// `InUse`: truth value.
+    pub in_use: Option<bool>,
+    /// `Exported`: truth value.
+    pub exported: Option<bool>,
+    /// `ExportOption`: one of the values.
+    pub export_option: Option<CertificateExport>,
+    /// `ManagedBy`: one of the values.
+    pub managed_by: Option<CertificateManagedBy>,
+    /// `ValidationMethod`: one of the values.
+    pub validation_method: Option<ValidationMethod>,
+    /// `CertificateKeyPairOrigin`: one of the values.
+    pub certificate_key_pair_origin: Option<CertificateKeyPairOrigin>,
+    /// `AcmeEndpointArn`: text of 20 to 2048 characters.
+    pub acme_endpoint_arn: Option<String>,
+    /// `AcmeAccountId`: text of 36 characters.
+    pub acme_account_id: Option<String>,
+}
+
+impl Shape for AcmCertificateMetadataFilter {
+    fn schema() -> &'static Schema {
+        &schema::ACM_CERTIFICATE_METADATA_FILTER
+    }
+}
+
+impl FromValue for AcmCertificateMetadataFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ACM_CERTIFICATE_METADATA_FILTER)?;
+        Ok(Self {
+            status: fields.optional()?,
+            renewal_status: fields.optional()?,
+            type_: fields.optional()?,
+            in_use: fields.optional()?,
+            exported: fields.optional()?,
+            export_option: fields.optional()?,
+            managed_by: fields.optional()?,
+            validation_method: fields.optional()?,
+            certificate_key_pair_origin: fields.optional()?,
+            acme_endpoint_arn: fields.optional()?,
+            acme_account_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for AcmCertificateMetadataFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.status.map(IntoValue::into_value),
+            self.renewal_status.map(IntoValue::into_value),
+            self.type_.map(IntoValue::into_value),
+            self.in_use.map(IntoValue::into_value),
+            self.exported.map(IntoValue::into_value),
+            self.export_option.map(IntoValue::into_value),
+            self.managed_by.map(IntoValue::into_value),
+            self.validation_method.map(IntoValue::into_value),
+            self.certificate_key_pair_origin.map(IntoValue::into_value),
+            self.acme_endpoint_arn.map(IntoValue::into_value),
+            self.acme_account_id.map(IntoValue::into_value),
+        ])
+    }
 }
 
 /// The structure `AddTagsToCertificateRequest`.
@@ -1089,6 +1353,87 @@ impl IntoValue for CertificateExport {
     }
 }
 
+/// The union `CertificateFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateFilter {
+    /// `CertificateArn`: text of 20 to 2048 characters.
+    pub certificate_arn: Option<String>,
+    /// `X509AttributeFilter`: structure.
+    pub x509_attribute_filter: Option<X509AttributeFilter>,
+    /// `AcmCertificateMetadataFilter`: structure.
+    pub acm_certificate_metadata_filter: Option<AcmCertificateMetadataFilter>,
+}
+
+impl Shape for CertificateFilter {
+    fn schema() -> &'static Schema {
+        &schema::CERTIFICATE_FILTER
+    }
+}
+
+impl FromValue for CertificateFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CERTIFICATE_FILTER)?;
+        Ok(Self {
+            certificate_arn: fields.optional()?,
+            x509_attribute_filter: fields.optional()?,
+            acm_certificate_metadata_filter: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CertificateFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.certificate_arn.map(IntoValue::into_value),
+            self.x509_attribute_filter.map(IntoValue::into_value),
+            self.acm_certificate_metadata_filter
+                .map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The union `CertificateFilterStatement`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateFilterStatement {
+    /// `And`: list of 1 to 15.
+    pub and: Option<Vec<CertificateFilterStatement>>,
+    /// `Or`: list of 1 to 15.
+    pub or: Option<Vec<CertificateFilterStatement>>,
+    /// `Not`: structure.
+    pub not: Option<Box<CertificateFilterStatement>>,
+    /// `Filter`: structure.
+    pub filter: Option<CertificateFilter>,
+}
+
+impl Shape for CertificateFilterStatement {
+    fn schema() -> &'static Schema {
+        &schema::CERTIFICATE_FILTER_STATEMENT
+    }
+}
+
+impl FromValue for CertificateFilterStatement {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CERTIFICATE_FILTER_STATEMENT)?;
+        Ok(Self {
+            and: fields.optional()?,
+            or: fields.optional()?,
+            not: fields.optional()?,
+            filter: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CertificateFilterStatement {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.and.map(IntoValue::into_value),
+            self.or.map(IntoValue::into_value),
+            self.not.map(IntoValue::into_value),
+            self.filter.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The enumeration `CertificateKeyPairOrigin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CertificateKeyPairOrigin {
@@ -1195,6 +1540,36 @@ impl IntoValue for CertificateManagedBy {
     }
 }
 
+/// The union `CertificateMetadata`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateMetadata {
+    /// `AcmCertificateMetadata`: structure.
+    pub acm_certificate_metadata: Option<AcmCertificateMetadata>,
+}
+
+impl Shape for CertificateMetadata {
+    fn schema() -> &'static Schema {
+        &schema::CERTIFICATE_METADATA
+    }
+}
+
+impl FromValue for CertificateMetadata {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CERTIFICATE_METADATA)?;
+        Ok(Self {
+            acm_certificate_metadata: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CertificateMetadata {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.acm_certificate_metadata.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `CertificateOptions`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CertificateOptions {
@@ -1231,6 +1606,44 @@ impl IntoValue for CertificateOptions {
                 .map(IntoValue::into_value),
             self.export.map(IntoValue::into_value),
             self.validation_method.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CertificateSearchResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateSearchResult {
+    /// `CertificateArn`: text of 20 to 2048 characters.
+    pub certificate_arn: Option<String>,
+    /// `X509Attributes`: structure.
+    pub x509_attributes: Option<X509Attributes>,
+    /// `CertificateMetadata`: structure.
+    pub certificate_metadata: Option<CertificateMetadata>,
+}
+
+impl Shape for CertificateSearchResult {
+    fn schema() -> &'static Schema {
+        &schema::CERTIFICATE_SEARCH_RESULT
+    }
+}
+
+impl FromValue for CertificateSearchResult {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CERTIFICATE_SEARCH_RESULT)?;
+        Ok(Self {
+            certificate_arn: fields.optional()?,
+            x509_attributes: fields.optional()?,
+            certificate_metadata: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CertificateSearchResult {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.certificate_arn.map(IntoValue::into_value),
+            self.x509_attributes.map(IntoValue::into_value),
+            self.certificate_metadata.map(IntoValue::into_value),
         ])
     }
 }
@@ -1541,6 +1954,127 @@ impl IntoValue for CertificateType {
     }
 }
 
+/// The structure `CommonNameFilter`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommonNameFilter {
+    /// `Value`: text of 1 to 256 characters; required.
+    pub value: String,
+    /// `ComparisonOperator`: one of the values; required.
+    pub comparison_operator: ComparisonOperator,
+}
+
+impl Shape for CommonNameFilter {
+    fn schema() -> &'static Schema {
+        &schema::COMMON_NAME_FILTER
+    }
+}
+
+impl FromValue for CommonNameFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::COMMON_NAME_FILTER)?;
+        Ok(Self {
+            value: fields.required()?,
+            comparison_operator: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CommonNameFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.value.into_value()),
+            Some(self.comparison_operator.into_value()),
+        ])
+    }
+}
+
+/// The enumeration `ComparisonOperator`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ComparisonOperator {
+    /// `CONTAINS`.
+    Contains,
+    /// `EQUALS`.
+    Equals,
+}
+
+impl ComparisonOperator {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Contains, Self::Equals];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Contains => "CONTAINS",
+            Self::Equals => "EQUALS",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CONTAINS" => Some(Self::Contains),
+            "EQUALS" => Some(Self::Equals),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ComparisonOperator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for ComparisonOperator {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("ComparisonOperator", "no such value"))
+    }
+}
+
+impl IntoValue for ComparisonOperator {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `CustomAttribute`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CustomAttribute {
+    /// `ObjectIdentifier`: text.
+    pub object_identifier: Option<String>,
+    /// `Value`: text.
+    pub value: Option<String>,
+}
+
+impl Shape for CustomAttribute {
+    fn schema() -> &'static Schema {
+        &schema::CUSTOM_ATTRIBUTE
+    }
+}
+
+impl FromValue for CustomAttribute {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CUSTOM_ATTRIBUTE)?;
+        Ok(Self {
+            object_identifier: fields.optional()?,
+            value: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CustomAttribute {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.object_identifier.map(IntoValue::into_value),
+            self.value.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `DeleteCertificateRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteCertificateRequest {
@@ -1622,6 +2156,158 @@ impl FromValue for DescribeCertificateResponse {
 impl IntoValue for DescribeCertificateResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![self.certificate.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `DistinguishedName`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DistinguishedName {
+    /// `CommonName`: text.
+    pub common_name: Option<String>,
+    /// `DomainComponents`: list.
+    pub domain_components: Option<Vec<String>>,
+    /// `Country`: text.
+    pub country: Option<String>,
+    /// `CustomAttributes`: list.
+    pub custom_attributes: Option<Vec<CustomAttribute>>,
+    /// `DistinguishedNameQualifier`: text.
+    pub distinguished_name_qualifier: Option<String>,
+    /// `GenerationQualifier`: text.
+    pub generation_qualifier: Option<String>,
+    /// `GivenName`: text.
+    pub given_name: Option<String>,
+    /// `Initials`: text.
+    pub initials: Option<String>,
+    /// `Locality`: text.
+    pub locality: Option<String>,
+    /// `Organization`: text.
+    pub organization: Option<String>,
+    /// `OrganizationalUnit`: text.
+    pub organizational_unit: Option<String>,
+    /// `Pseudonym`: text.
+    pub pseudonym: Option<String>,
+    /// `SerialNumber`: text.
+    pub serial_number: Option<String>,
+    /// `State`: text.
+    pub state: Option<String>,
+    /// `Surname`: text.
+    pub surname: Option<String>,
+    /// `Title`: text.
+    pub title: Option<String>,
+}
+
+impl Shape for DistinguishedName {
+    fn schema() -> &'static Schema {
+        &schema::DISTINGUISHED_NAME
+    }
+}
+
+impl FromValue for DistinguishedName {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DISTINGUISHED_NAME)?;
+        Ok(Self {
+            common_name: fields.optional()?,
+            domain_components: fields.optional()?,
+            country: fields.optional()?,
+            custom_attributes: fields.optional()?,
+            distinguished_name_qualifier: fields.optional()?,
+            generation_qualifier: fields.optional()?,
+            given_name: fields.optional()?,
+            initials: fields.optional()?,
+            locality: fields.optional()?,
+            organization: fields.optional()?,
+            organizational_unit: fields.optional()?,
+            pseudonym: fields.optional()?,
+            serial_number: fields.optional()?,
+            state: fields.optional()?,
+            surname: fields.optional()?,
+            title: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for DistinguishedName {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.common_name.map(IntoValue::into_value),
+            self.domain_components.map(IntoValue::into_value),
+            self.country.map(IntoValue::into_value),
+            self.custom_attributes.map(IntoValue::into_value),
+            self.distinguished_name_qualifier.map(IntoValue::into_value),
+            self.generation_qualifier.map(IntoValue::into_value),
+            self.given_name.map(IntoValue::into_value),
+            self.initials.map(IntoValue::into_value),
+            self.locality.map(IntoValue::into_value),
+            self.organization.map(IntoValue::into_value),
+            self.organizational_unit.map(IntoValue::into_value),
+            self.pseudonym.map(IntoValue::into_value),
+            self.serial_number.map(IntoValue::into_value),
+            self.state.map(IntoValue::into_value),
+            self.surname.map(IntoValue::into_value),
+            self.title.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `DnsNameFilter`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsNameFilter {
+    /// `Value`: text of 1 to 256 characters; required.
+    pub value: String,
+    /// `ComparisonOperator`: one of the values; required.
+    pub comparison_operator: ComparisonOperator,
+}
+
+impl Shape for DnsNameFilter {
+    fn schema() -> &'static Schema {
+        &schema::DNS_NAME_FILTER
+    }
+}
+
+impl FromValue for DnsNameFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DNS_NAME_FILTER)?;
+        Ok(Self {
+            value: fields.required()?,
+            comparison_operator: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DnsNameFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.value.into_value()),
+            Some(self.comparison_operator.into_value()),
+        ])
+    }
+}
+
+/// The structure `DnsValidationChallenge`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DnsValidationChallenge {
+    /// `ResourceRecord`: structure.
+    pub resource_record: Option<ResourceRecord>,
+}
+
+impl Shape for DnsValidationChallenge {
+    fn schema() -> &'static Schema {
+        &schema::DNS_VALIDATION_CHALLENGE
+    }
+}
+
+impl FromValue for DnsValidationChallenge {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DNS_VALIDATION_CHALLENGE)?;
+        Ok(Self {
+            resource_record: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for DnsValidationChallenge {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.resource_record.map(IntoValue::into_value)])
     }
 }
 
@@ -1800,6 +2486,80 @@ impl IntoValue for DomainValidationOption {
         Value::Structure(vec![
             Some(self.domain_name.into_value()),
             Some(self.validation_domain.into_value()),
+        ])
+    }
+}
+
+/// The structure `DomainValidationSummary`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DomainValidationSummary {
+    /// `DomainName`: text of 1 to 253 characters; required.
+    pub domain_name: String,
+    /// `ActiveValidationConfiguration`: structure.
+    pub active_validation_configuration: Option<ValidationConfiguration>,
+    /// `RequestedValidationConfiguration`: structure.
+    pub requested_validation_configuration: Option<ValidationConfiguration>,
+}
+
+impl Shape for DomainValidationSummary {
+    fn schema() -> &'static Schema {
+        &schema::DOMAIN_VALIDATION_SUMMARY
+    }
+}
+
+impl FromValue for DomainValidationSummary {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DOMAIN_VALIDATION_SUMMARY)?;
+        Ok(Self {
+            domain_name: fields.required()?,
+            active_validation_configuration: fields.optional()?,
+            requested_validation_configuration: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for DomainValidationSummary {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.domain_name.into_value()),
+            self.active_validation_configuration
+                .map(IntoValue::into_value),
+            self.requested_validation_configuration
+                .map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `EmailValidationChallenge`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EmailValidationChallenge {
+    /// `ValidationEmails`: list.
+    pub validation_emails: Option<Vec<String>>,
+    /// `ValidationDomain`: text of 1 to 253 characters.
+    pub validation_domain: Option<String>,
+}
+
+impl Shape for EmailValidationChallenge {
+    fn schema() -> &'static Schema {
+        &schema::EMAIL_VALIDATION_CHALLENGE
+    }
+}
+
+impl FromValue for EmailValidationChallenge {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::EMAIL_VALIDATION_CHALLENGE)?;
+        Ok(Self {
+            validation_emails: fields.optional()?,
+            validation_domain: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for EmailValidationChallenge {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.validation_emails.map(IntoValue::into_value),
+            self.validation_domain.map(IntoValue::into_value),
         ])
     }
 }
@@ -2221,6 +2981,60 @@ impl IntoValue for Filters {
     }
 }
 
+/// The union `GeneralName`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GeneralName {
+    /// `DirectoryName`: structure.
+    pub directory_name: Option<DistinguishedName>,
+    /// `DnsName`: text.
+    pub dns_name: Option<String>,
+    /// `IpAddress`: text.
+    pub ip_address: Option<String>,
+    /// `OtherName`: structure.
+    pub other_name: Option<OtherName>,
+    /// `RegisteredId`: text.
+    pub registered_id: Option<String>,
+    /// `Rfc822Name`: text.
+    pub rfc822_name: Option<String>,
+    /// `UniformResourceIdentifier`: text.
+    pub uniform_resource_identifier: Option<String>,
+}
+
+impl Shape for GeneralName {
+    fn schema() -> &'static Schema {
+        &schema::GENERAL_NAME
+    }
+}
+
+impl FromValue for GeneralName {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GENERAL_NAME)?;
+        Ok(Self {
+            directory_name: fields.optional()?,
+            dns_name: fields.optional()?,
+            ip_address: fields.optional()?,
+            other_name: fields.optional()?,
+            registered_id: fields.optional()?,
+            rfc822_name: fields.optional()?,
+            uniform_resource_identifier: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GeneralName {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.directory_name.map(IntoValue::into_value),
+            self.dns_name.map(IntoValue::into_value),
+            self.ip_address.map(IntoValue::into_value),
+            self.other_name.map(IntoValue::into_value),
+            self.registered_id.map(IntoValue::into_value),
+            self.rfc822_name.map(IntoValue::into_value),
+            self.uniform_resource_identifier.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `GetAccountConfigurationResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccountConfigurationResponse {
@@ -2629,6 +3443,80 @@ impl IntoValue for KeyUsageName {
     }
 }
 
+/// The structure `ListCertificateDomainValidationsRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListCertificateDomainValidationsRequest {
+    /// `CertificateArn`: text of 20 to 2048 characters; required.
+    pub certificate_arn: String,
+    /// `NextToken`: text of 1 to 10000 characters.
+    pub next_token: Option<String>,
+    /// `MaxItems`: number of 1 to 1000.
+    pub max_items: Option<i32>,
+}
+
+impl Shape for ListCertificateDomainValidationsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_REQUEST
+    }
+}
+
+impl FromValue for ListCertificateDomainValidationsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_REQUEST)?;
+        Ok(Self {
+            certificate_arn: fields.required()?,
+            next_token: fields.optional()?,
+            max_items: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListCertificateDomainValidationsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.certificate_arn.into_value()),
+            self.next_token.map(IntoValue::into_value),
+            self.max_items.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListCertificateDomainValidationsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListCertificateDomainValidationsResponse {
+    /// `DomainValidationSummaryList`: list.
+    pub domain_validation_summary_list: Option<Vec<DomainValidationSummary>>,
+    /// `NextToken`: text of 1 to 10000 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListCertificateDomainValidationsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_RESPONSE
+    }
+}
+
+impl FromValue for ListCertificateDomainValidationsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields =
+            Fields::open(value, &schema::LIST_CERTIFICATE_DOMAIN_VALIDATIONS_RESPONSE)?;
+        Ok(Self {
+            domain_validation_summary_list: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListCertificateDomainValidationsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.domain_validation_summary_list
+                .map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `ListCertificatesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListCertificatesRequest {
@@ -2826,6 +3714,40 @@ impl FromValue for ListTagsForResourceResponse {
 impl IntoValue for ListTagsForResourceResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![self.tags.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `OtherName`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OtherName {
+    /// `ObjectIdentifier`: text.
+    pub object_identifier: Option<String>,
+    /// `Value`: text.
+    pub value: Option<String>,
+}
+
+impl Shape for OtherName {
+    fn schema() -> &'static Schema {
+        &schema::OTHER_NAME
+    }
+}
+
+impl FromValue for OtherName {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::OTHER_NAME)?;
+        Ok(Self {
+            object_identifier: fields.optional()?,
+            value: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for OtherName {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.object_identifier.map(IntoValue::into_value),
+            self.value.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -3406,6 +4328,355 @@ impl IntoValue for RevocationReason {
     }
 }
 
+/// The structure `RevokeCertificateRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RevokeCertificateRequest {
+    /// `CertificateArn`: text of 20 to 2048 characters; required.
+    pub certificate_arn: String,
+    /// `RevocationReason`: one of the values; required.
+    pub revocation_reason: RevocationReason,
+}
+
+impl Shape for RevokeCertificateRequest {
+    fn schema() -> &'static Schema {
+        &schema::REVOKE_CERTIFICATE_REQUEST
+    }
+}
+
+impl FromValue for RevokeCertificateRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::REVOKE_CERTIFICATE_REQUEST)?;
+        Ok(Self {
+            certificate_arn: fields.required()?,
+            revocation_reason: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for RevokeCertificateRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.certificate_arn.into_value()),
+            Some(self.revocation_reason.into_value()),
+        ])
+    }
+}
+
+/// The structure `RevokeCertificateResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RevokeCertificateResponse {
+    /// `CertificateArn`: text of 20 to 2048 characters.
+    pub certificate_arn: Option<String>,
+}
+
+impl Shape for RevokeCertificateResponse {
+    fn schema() -> &'static Schema {
+        &schema::REVOKE_CERTIFICATE_RESPONSE
+    }
+}
+
+impl FromValue for RevokeCertificateResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::REVOKE_CERTIFICATE_RESPONSE)?;
+        Ok(Self {
+            certificate_arn: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for RevokeCertificateResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.certificate_arn.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `SearchCertificatesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchCertificatesRequest {
+    /// `FilterStatement`: structure.
+    pub filter_statement: Option<CertificateFilterStatement>,
+    /// `MaxResults`: number of 1 to 500.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 10000 characters.
+    pub next_token: Option<String>,
+    /// `SortBy`: one of the values.
+    pub sort_by: Option<SearchCertificatesSortBy>,
+    /// `SortOrder`: one of the values.
+    pub sort_order: Option<SearchCertificatesSortOrder>,
+}
+
+impl Shape for SearchCertificatesRequest {
+    fn schema() -> &'static Schema {
+        &schema::SEARCH_CERTIFICATES_REQUEST
+    }
+}
+
+impl FromValue for SearchCertificatesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SEARCH_CERTIFICATES_REQUEST)?;
+        Ok(Self {
+            filter_statement: fields.optional()?,
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+            sort_by: fields.optional()?,
+            sort_order: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SearchCertificatesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.filter_statement.map(IntoValue::into_value),
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+            self.sort_by.map(IntoValue::into_value),
+            self.sort_order.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `SearchCertificatesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchCertificatesResponse {
+    /// `Results`: list.
+    pub results: Option<Vec<CertificateSearchResult>>,
+    /// `NextToken`: text of 1 to 10000 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for SearchCertificatesResponse {
+    fn schema() -> &'static Schema {
+        &schema::SEARCH_CERTIFICATES_RESPONSE
+    }
+}
+
+impl FromValue for SearchCertificatesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SEARCH_CERTIFICATES_RESPONSE)?;
+        Ok(Self {
+            results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SearchCertificatesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `SearchCertificatesSortBy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SearchCertificatesSortBy {
+    /// `CREATED_AT`.
+    CreatedAt,
+    /// `NOT_AFTER`.
+    NotAfter,
+    /// `STATUS`.
+    Status,
+    /// `RENEWAL_STATUS`.
+    RenewalStatus,
+    /// `EXPORTED`.
+    Exported,
+    /// `IN_USE`.
+    InUse,
+    /// `NOT_BEFORE`.
+    NotBefore,
+    /// `KEY_ALGORITHM`.
+    KeyAlgorithm,
+    /// `TYPE`.
+    Type,
+    /// `CERTIFICATE_ARN`.
+    CertificateArn,
+    /// `COMMON_NAME`.
+    CommonName,
+    /// `REVOKED_AT`.
+    RevokedAt,
+    /// `RENEWAL_ELIGIBILITY`.
+    RenewalEligibility,
+    /// `ISSUED_AT`.
+    IssuedAt,
+    /// `MANAGED_BY`.
+    ManagedBy,
+    /// `EXPORT_OPTION`.
+    ExportOption,
+    /// `VALIDATION_METHOD`.
+    ValidationMethod,
+    /// `IMPORTED_AT`.
+    ImportedAt,
+    /// `ACME_ENDPOINT_ARN`.
+    AcmeEndpointArn,
+    /// `ACME_ACCOUNT_ID`.
+    AcmeAccountId,
+    /// `CERTIFICATE_KEY_PAIR_ORIGIN`.
+    CertificateKeyPairOrigin,
+}
+
+impl SearchCertificatesSortBy {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::CreatedAt,
+        Self::NotAfter,
+        Self::Status,
+        Self::RenewalStatus,
+        Self::Exported,
+        Self::InUse,
+        Self::NotBefore,
+        Self::KeyAlgorithm,
+        Self::Type,
+        Self::CertificateArn,
+        Self::CommonName,
+        Self::RevokedAt,
+        Self::RenewalEligibility,
+        Self::IssuedAt,
+        Self::ManagedBy,
+        Self::ExportOption,
+        Self::ValidationMethod,
+        Self::ImportedAt,
+        Self::AcmeEndpointArn,
+        Self::AcmeAccountId,
+        Self::CertificateKeyPairOrigin,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CreatedAt => "CREATED_AT",
+            Self::NotAfter => "NOT_AFTER",
+            Self::Status => "STATUS",
+            Self::RenewalStatus => "RENEWAL_STATUS",
+            Self::Exported => "EXPORTED",
+            Self::InUse => "IN_USE",
+            Self::NotBefore => "NOT_BEFORE",
+            Self::KeyAlgorithm => "KEY_ALGORITHM",
+            Self::Type => "TYPE",
+            Self::CertificateArn => "CERTIFICATE_ARN",
+            Self::CommonName => "COMMON_NAME",
+            Self::RevokedAt => "REVOKED_AT",
+            Self::RenewalEligibility => "RENEWAL_ELIGIBILITY",
+            Self::IssuedAt => "ISSUED_AT",
+            Self::ManagedBy => "MANAGED_BY",
+            Self::ExportOption => "EXPORT_OPTION",
+            Self::ValidationMethod => "VALIDATION_METHOD",
+            Self::ImportedAt => "IMPORTED_AT",
+            Self::AcmeEndpointArn => "ACME_ENDPOINT_ARN",
+            Self::AcmeAccountId => "ACME_ACCOUNT_ID",
+            Self::CertificateKeyPairOrigin => "CERTIFICATE_KEY_PAIR_ORIGIN",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CREATED_AT" => Some(Self::CreatedAt),
+            "NOT_AFTER" => Some(Self::NotAfter),
+            "STATUS" => Some(Self::Status),
+            "RENEWAL_STATUS" => Some(Self::RenewalStatus),
+            "EXPORTED" => Some(Self::Exported),
+            "IN_USE" => Some(Self::InUse),
+            "NOT_BEFORE" => Some(Self::NotBefore),
+            "KEY_ALGORITHM" => Some(Self::KeyAlgorithm),
+            "TYPE" => Some(Self::Type),
+            "CERTIFICATE_ARN" => Some(Self::CertificateArn),
+            "COMMON_NAME" => Some(Self::CommonName),
+            "REVOKED_AT" => Some(Self::RevokedAt),
+            "RENEWAL_ELIGIBILITY" => Some(Self::RenewalEligibility),
+            "ISSUED_AT" => Some(Self::IssuedAt),
+            "MANAGED_BY" => Some(Self::ManagedBy),
+            "EXPORT_OPTION" => Some(Self::ExportOption),
+            "VALIDATION_METHOD" => Some(Self::ValidationMethod),
+            "IMPORTED_AT" => Some(Self::ImportedAt),
+            "ACME_ENDPOINT_ARN" => Some(Self::AcmeEndpointArn),
+            "ACME_ACCOUNT_ID" => Some(Self::AcmeAccountId),
+            "CERTIFICATE_KEY_PAIR_ORIGIN" => Some(Self::CertificateKeyPairOrigin),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for SearchCertificatesSortBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for SearchCertificatesSortBy {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("SearchCertificatesSortBy", "no such value"))
+    }
+}
+
+impl IntoValue for SearchCertificatesSortBy {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The enumeration `SearchCertificatesSortOrder`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SearchCertificatesSortOrder {
+    /// `ASCENDING`.
+    Ascending,
+    /// `DESCENDING`.
+    Descending,
+}
+
+impl SearchCertificatesSortOrder {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Ascending, Self::Descending];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "ASCENDING",
+            Self::Descending => "DESCENDING",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "ASCENDING" => Some(Self::Ascending),
+            "DESCENDING" => Some(Self::Descending),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for SearchCertificatesSortOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for SearchCertificatesSortOrder {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new(
+            "SearchCertificatesSortOrder",
+            "no such value",
+        ))
+    }
+}
+
+impl IntoValue for SearchCertificatesSortOrder {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The enumeration `SortBy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SortBy {
@@ -3508,6 +4779,62 @@ impl IntoValue for SortOrder {
     }
 }
 
+/// The union `SubjectAlternativeNameFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubjectAlternativeNameFilter {
+    /// `DnsName`: structure.
+    pub dns_name: Option<DnsNameFilter>,
+}
+
+impl Shape for SubjectAlternativeNameFilter {
+    fn schema() -> &'static Schema {
+        &schema::SUBJECT_ALTERNATIVE_NAME_FILTER
+    }
+}
+
+impl FromValue for SubjectAlternativeNameFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SUBJECT_ALTERNATIVE_NAME_FILTER)?;
+        Ok(Self {
+            dns_name: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SubjectAlternativeNameFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.dns_name.map(IntoValue::into_value)])
+    }
+}
+
+/// The union `SubjectFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubjectFilter {
+    /// `CommonName`: structure.
+    pub common_name: Option<CommonNameFilter>,
+}
+
+impl Shape for SubjectFilter {
+    fn schema() -> &'static Schema {
+        &schema::SUBJECT_FILTER
+    }
+}
+
+impl FromValue for SubjectFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::SUBJECT_FILTER)?;
+        Ok(Self {
+            common_name: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for SubjectFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.common_name.map(IntoValue::into_value)])
+    }
+}
+
 /// The structure `Tag`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tag {
@@ -3572,6 +4899,40 @@ impl IntoValue for TagResourceRequest {
         Value::Structure(vec![
             Some(self.resource_arn.into_value()),
             Some(self.tags.into_value()),
+        ])
+    }
+}
+
+/// The structure `TimestampRange`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TimestampRange {
+    /// `Start`: instant.
+    pub start: Option<Timestamp>,
+    /// `End`: instant.
+    pub end: Option<Timestamp>,
+}
+
+impl Shape for TimestampRange {
+    fn schema() -> &'static Schema {
+        &schema::TIMESTAMP_RANGE
+    }
+}
+
+impl FromValue for TimestampRange {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::TIMESTAMP_RANGE)?;
+        Ok(Self {
+            start: fields.optional()?,
+            end: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for TimestampRange {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.start.map(IntoValue::into_value),
+            self.end.map(IntoValue::into_value),
         ])
     }
 }
@@ -3797,6 +5158,78 @@ impl IntoValue for UpdateType {
     }
 }
 
+/// The union `ValidationChallenge`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ValidationChallenge {
+    /// `EmailValidationChallenge`: structure.
+    pub email_validation_challenge: Option<EmailValidationChallenge>,
+    /// `DnsValidationChallenge`: structure.
+    pub dns_validation_challenge: Option<DnsValidationChallenge>,
+}
+
+impl Shape for ValidationChallenge {
+    fn schema() -> &'static Schema {
+        &schema::VALIDATION_CHALLENGE
+    }
+}
+
+impl FromValue for ValidationChallenge {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::VALIDATION_CHALLENGE)?;
+        Ok(Self {
+            email_validation_challenge: fields.optional()?,
+            dns_validation_challenge: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ValidationChallenge {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.email_validation_challenge.map(IntoValue::into_value),
+            self.dns_validation_challenge.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ValidationConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ValidationConfiguration {
+    /// `ValidationMethod`: one of the values.
+    pub validation_method: Option<ValidationMethod>,
+    /// `ValidationChallenge`: structure.
+    pub validation_challenge: Option<ValidationChallenge>,
+    /// `ValidationStatus`: one of the values.
+    pub validation_status: Option<DomainStatus>,
+}
+
+impl Shape for ValidationConfiguration {
+    fn schema() -> &'static Schema {
+        &schema::VALIDATION_CONFIGURATION
+    }
+}
+
+impl FromValue for ValidationConfiguration {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::VALIDATION_CONFIGURATION)?;
+        Ok(Self {
+            validation_method: fields.optional()?,
+            validation_challenge: fields.optional()?,
+            validation_status: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ValidationConfiguration {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.validation_method.map(IntoValue::into_value),
+            self.validation_challenge.map(IntoValue::into_value),
+            self.validation_status.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The enumeration `ValidationMethod`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ValidationMethod {
@@ -3851,6 +5284,126 @@ impl FromValue for ValidationMethod {
 impl IntoValue for ValidationMethod {
     fn into_value(self) -> Value {
         Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The union `X509AttributeFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct X509AttributeFilter {
+    /// `Subject`: structure.
+    pub subject: Option<SubjectFilter>,
+    /// `SubjectAlternativeName`: structure.
+    pub subject_alternative_name: Option<SubjectAlternativeNameFilter>,
+    /// `ExtendedKeyUsage`: one of the values.
+    pub extended_key_usage: Option<ExtendedKeyUsageName>,
+    /// `KeyUsage`: one of the values.
+    pub key_usage: Option<KeyUsageName>,
+    /// `KeyAlgorithm`: one of the values.
+    pub key_algorithm: Option<KeyAlgorithm>,
+    /// `SerialNumber`: text of 2 to 59 characters.
+    pub serial_number: Option<String>,
+    /// `NotAfter`: structure.
+    pub not_after: Option<TimestampRange>,
+    /// `NotBefore`: structure.
+    pub not_before: Option<TimestampRange>,
+}
+
+impl Shape for X509AttributeFilter {
+    fn schema() -> &'static Schema {
+        &schema::X509_ATTRIBUTE_FILTER
+    }
+}
+
+impl FromValue for X509AttributeFilter {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::X509_ATTRIBUTE_FILTER)?;
+        Ok(Self {
+            subject: fields.optional()?,
+            subject_alternative_name: fields.optional()?,
+            extended_key_usage: fields.optional()?,
+            key_usage: fields.optional()?,
+            key_algorithm: fields.optional()?,
+            serial_number: fields.optional()?,
+            not_after: fields.optional()?,
+            not_before: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for X509AttributeFilter {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.subject.map(IntoValue::into_value),
+            self.subject_alternative_name.map(IntoValue::into_value),
+            self.extended_key_usage.map(IntoValue::into_value),
+            self.key_usage.map(IntoValue::into_value),
+            self.key_algorithm.map(IntoValue::into_value),
+            self.serial_number.map(IntoValue::into_value),
+            self.not_after.map(IntoValue::into_value),
+            self.not_before.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `X509Attributes`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct X509Attributes {
+    /// `Issuer`: structure.
+    pub issuer: Option<DistinguishedName>,
+    /// `Subject`: structure.
+    pub subject: Option<DistinguishedName>,
+    /// `SubjectAlternativeNames`: list.
+    pub subject_alternative_names: Option<Vec<GeneralName>>,
+    /// `ExtendedKeyUsages`: list.
+    pub extended_key_usages: Option<Vec<ExtendedKeyUsageName>>,
+    /// `KeyAlgorithm`: one of the values.
+    pub key_algorithm: Option<KeyAlgorithm>,
+    /// `KeyUsages`: list.
+    pub key_usages: Option<Vec<KeyUsageName>>,
+    /// `SerialNumber`: text of 2 to 59 characters.
+    pub serial_number: Option<String>,
+    /// `NotAfter`: instant.
+    pub not_after: Option<Timestamp>,
+    /// `NotBefore`: instant.
+    pub not_before: Option<Timestamp>,
+}
+
+impl Shape for X509Attributes {
+    fn schema() -> &'static Schema {
+        &schema::X509_ATTRIBUTES
+    }
+}
+
+impl FromValue for X509Attributes {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::X509_ATTRIBUTES)?;
+        Ok(Self {
+            issuer: fields.optional()?,
+            subject: fields.optional()?,
+            subject_alternative_names: fields.optional()?,
+            extended_key_usages: fields.optional()?,
+            key_algorithm: fields.optional()?,
+            key_usages: fields.optional()?,
+            serial_number: fields.optional()?,
+            not_after: fields.optional()?,
+            not_before: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for X509Attributes {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.issuer.map(IntoValue::into_value),
+            self.subject.map(IntoValue::into_value),
+            self.subject_alternative_names.map(IntoValue::into_value),
+            self.extended_key_usages.map(IntoValue::into_value),
+            self.key_algorithm.map(IntoValue::into_value),
+            self.key_usages.map(IntoValue::into_value),
+            self.serial_number.map(IntoValue::into_value),
+            self.not_after.map(IntoValue::into_value),
+            self.not_before.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -4149,6 +5702,182 @@ pub(crate) mod schema {
         kind: Kind::Structure(&[]),
     };
 
+    pub(crate) static ACM_CERTIFICATE_METADATA: Schema = Schema {
+        name: "AcmCertificateMetadata",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "Exported",
+                wire_name: "Exported",
+                schema: &NULLABLE_BOOLEAN,
+                required: false,
+            },
+            Member {
+                name: "ImportedAt",
+                wire_name: "ImportedAt",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "InUse",
+                wire_name: "InUse",
+                schema: &NULLABLE_BOOLEAN,
+                required: false,
+            },
+            Member {
+                name: "IssuedAt",
+                wire_name: "IssuedAt",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "RenewalEligibility",
+                wire_name: "RenewalEligibility",
+                schema: &RENEWAL_ELIGIBILITY,
+                required: false,
+            },
+            Member {
+                name: "RevokedAt",
+                wire_name: "RevokedAt",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "Status",
+                wire_name: "Status",
+                schema: &CERTIFICATE_STATUS,
+                required: false,
+            },
+            Member {
+                name: "RenewalStatus",
+                wire_name: "RenewalStatus",
+                schema: &RENEWAL_STATUS,
+                required: false,
+            },
+            Member {
+                name: "Type",
+                wire_name: "Type",
+                schema: &CERTIFICATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ExportOption",
+                wire_name: "ExportOption",
+                schema: &CERTIFICATE_EXPORT,
+                required: false,
+            },
+            Member {
+                name: "ManagedBy",
+                wire_name: "ManagedBy",
+                schema: &CERTIFICATE_MANAGED_BY,
+                required: false,
+            },
+            Member {
+                name: "ValidationMethod",
+                wire_name: "ValidationMethod",
+                schema: &VALIDATION_METHOD,
+                required: false,
+            },
+            Member {
+                name: "CertificateKeyPairOrigin",
+                wire_name: "CertificateKeyPairOrigin",
+                schema: &CERTIFICATE_KEY_PAIR_ORIGIN,
+                required: false,
+            },
+            Member {
+                name: "AcmeEndpointArn",
+                wire_name: "AcmeEndpointArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "AcmeAccountId",
+                wire_name: "AcmeAccountId",
+                schema: &ACME_ACCOUNT_ID,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static ACM_CERTIFICATE_METADATA_FILTER: Schema = Schema {
+        name: "AcmCertificateMetadataFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Status",
+                wire_name: "Status",
+                schema: &CERTIFICATE_STATUS,
+                required: false,
+            },
+            Member {
+                name: "RenewalStatus",
+                wire_name: "RenewalStatus",
+                schema: &RENEWAL_STATUS,
+                required: false,
+            },
+            Member {
+                name: "Type",
+                wire_name: "Type",
+                schema: &CERTIFICATE_TYPE,
+                required: false,
+            },
+            Member {
+                name: "InUse",
+                wire_name: "InUse",
+                schema: &NULLABLE_BOOLEAN,
+                required: false,
+            },
+            Member {
+                name: "Exported",
+                wire_name: "Exported",
+                schema: &NULLABLE_BOOLEAN,
+                required: false,
+            },
+            Member {
+                name: "ExportOption",
+                wire_name: "ExportOption",
+                schema: &CERTIFICATE_EXPORT,
+                required: false,
+            },
+            Member {
+                name: "ManagedBy",
+                wire_name: "ManagedBy",
+                schema: &CERTIFICATE_MANAGED_BY,
+                required: false,
+            },
+            Member {
+                name: "ValidationMethod",
+                wire_name: "ValidationMethod",
+                schema: &VALIDATION_METHOD,
+                required: false,
+            },
+            Member {
+                name: "CertificateKeyPairOrigin",
+                wire_name: "CertificateKeyPairOrigin",
+                schema: &CERTIFICATE_KEY_PAIR_ORIGIN,
+                required: false,
+            },
+            Member {
+                name: "AcmeEndpointArn",
+                wire_name: "AcmeEndpointArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "AcmeAccountId",
+                wire_name: "AcmeAccountId",
+                schema: &ACME_ACCOUNT_ID,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static ACME_ACCOUNT_ID: Schema = Schema {
         name: "AcmeAccountId",
         sensitive: false,
@@ -4195,6 +5924,24 @@ pub(crate) mod schema {
                 max: Some(2048),
             },
             pattern: Some(&ARN_PATTERN),
+            values: &[],
+        },
+    };
+
+    static CERTIFICATE_ARN_PATTERN: Pattern = Pattern::new(
+        "arn:[\\w+=/,.@-]+:acm:[\\w+=/,.@-]*:[0-9]+:certificate/[\\w+=,.@-]+.*",
+        "^(?:arn:[0-9A-Za-z_+=/,.@-]+:acm:[0-9A-Za-z_+=/,.@-]*:[0-9]+:certificate/[0-9A-Za-z_+=,.@-]+[^\\n\\r\\x{85}\\x{2028}\\x{2029}]*)$",
+    );
+
+    pub(crate) static CERTIFICATE_ARN: Schema = Schema {
+        name: "CertificateArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(20),
+                max: Some(2048),
+            },
+            pattern: Some(&CERTIFICATE_ARN_PATTERN),
             values: &[],
         },
     };
@@ -4456,6 +6203,76 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static CERTIFICATE_FILTER: Schema = Schema {
+        name: "CertificateFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateArn",
+                wire_name: "CertificateArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "X509AttributeFilter",
+                wire_name: "X509AttributeFilter",
+                schema: &X509_ATTRIBUTE_FILTER,
+                required: false,
+            },
+            Member {
+                name: "AcmCertificateMetadataFilter",
+                wire_name: "AcmCertificateMetadataFilter",
+                schema: &ACM_CERTIFICATE_METADATA_FILTER,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CERTIFICATE_FILTER_STATEMENT: Schema = Schema {
+        name: "CertificateFilterStatement",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "And",
+                wire_name: "And",
+                schema: &CERTIFICATE_FILTER_STATEMENT_LIST,
+                required: false,
+            },
+            Member {
+                name: "Or",
+                wire_name: "Or",
+                schema: &CERTIFICATE_FILTER_STATEMENT_LIST,
+                required: false,
+            },
+            Member {
+                name: "Not",
+                wire_name: "Not",
+                schema: &CERTIFICATE_FILTER_STATEMENT,
+                required: false,
+            },
+            Member {
+                name: "Filter",
+                wire_name: "Filter",
+                schema: &CERTIFICATE_FILTER,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CERTIFICATE_FILTER_STATEMENT_LIST: Schema = Schema {
+        name: "CertificateFilterStatementList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CERTIFICATE_FILTER_STATEMENT,
+            length: Range {
+                min: Some(1),
+                max: Some(15),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static CERTIFICATE_KEY_PAIR_ORIGIN: Schema = Schema {
         name: "CertificateKeyPairOrigin",
         sensitive: false,
@@ -4490,6 +6307,17 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static CERTIFICATE_METADATA: Schema = Schema {
+        name: "CertificateMetadata",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "AcmCertificateMetadata",
+            wire_name: "AcmCertificateMetadata",
+            schema: &ACM_CERTIFICATE_METADATA,
+            required: false,
+        }]),
+    };
+
     pub(crate) static CERTIFICATE_OPTIONS: Schema = Schema {
         name: "CertificateOptions",
         sensitive: false,
@@ -4513,6 +6341,42 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static CERTIFICATE_SEARCH_RESULT: Schema = Schema {
+        name: "CertificateSearchResult",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateArn",
+                wire_name: "CertificateArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "X509Attributes",
+                wire_name: "X509Attributes",
+                schema: &X509_ATTRIBUTES,
+                required: false,
+            },
+            Member {
+                name: "CertificateMetadata",
+                wire_name: "CertificateMetadata",
+                schema: &CERTIFICATE_METADATA,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CERTIFICATE_SEARCH_RESULT_LIST: Schema = Schema {
+        name: "CertificateSearchResultList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CERTIFICATE_SEARCH_RESULT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static CERTIFICATE_STATUS: Schema = Schema {
@@ -4708,6 +6572,65 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static COMMON_NAME_FILTER: Schema = Schema {
+        name: "CommonNameFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Value",
+                wire_name: "Value",
+                schema: &FILTER_STRING,
+                required: true,
+            },
+            Member {
+                name: "ComparisonOperator",
+                wire_name: "ComparisonOperator",
+                schema: &COMPARISON_OPERATOR,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static COMPARISON_OPERATOR: Schema = Schema {
+        name: "ComparisonOperator",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["CONTAINS", "EQUALS"],
+        },
+    };
+
+    pub(crate) static CUSTOM_ATTRIBUTE: Schema = Schema {
+        name: "CustomAttribute",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ObjectIdentifier",
+                wire_name: "ObjectIdentifier",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Value",
+                wire_name: "Value",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CUSTOM_ATTRIBUTE_LIST: Schema = Schema {
+        name: "CustomAttributeList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CUSTOM_ATTRIBUTE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static DELETE_CERTIFICATE_REQUEST: Schema = Schema {
         name: "DeleteCertificateRequest",
         sensitive: false,
@@ -4739,6 +6662,150 @@ pub(crate) mod schema {
             schema: &CERTIFICATE_DETAIL,
             required: false,
         }]),
+    };
+
+    pub(crate) static DISTINGUISHED_NAME: Schema = Schema {
+        name: "DistinguishedName",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CommonName",
+                wire_name: "CommonName",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "DomainComponents",
+                wire_name: "DomainComponents",
+                schema: &DOMAIN_COMPONENT_LIST,
+                required: false,
+            },
+            Member {
+                name: "Country",
+                wire_name: "Country",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "CustomAttributes",
+                wire_name: "CustomAttributes",
+                schema: &CUSTOM_ATTRIBUTE_LIST,
+                required: false,
+            },
+            Member {
+                name: "DistinguishedNameQualifier",
+                wire_name: "DistinguishedNameQualifier",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "GenerationQualifier",
+                wire_name: "GenerationQualifier",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "GivenName",
+                wire_name: "GivenName",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Initials",
+                wire_name: "Initials",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Locality",
+                wire_name: "Locality",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Organization",
+                wire_name: "Organization",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "OrganizationalUnit",
+                wire_name: "OrganizationalUnit",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Pseudonym",
+                wire_name: "Pseudonym",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "SerialNumber",
+                wire_name: "SerialNumber",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "State",
+                wire_name: "State",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Surname",
+                wire_name: "Surname",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Title",
+                wire_name: "Title",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static DNS_NAME_FILTER: Schema = Schema {
+        name: "DnsNameFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Value",
+                wire_name: "Value",
+                schema: &FILTER_STRING,
+                required: true,
+            },
+            Member {
+                name: "ComparisonOperator",
+                wire_name: "ComparisonOperator",
+                schema: &COMPARISON_OPERATOR,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static DNS_VALIDATION_CHALLENGE: Schema = Schema {
+        name: "DnsValidationChallenge",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "ResourceRecord",
+            wire_name: "ResourceRecord",
+            schema: &RESOURCE_RECORD,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static DOMAIN_COMPONENT_LIST: Schema = Schema {
+        name: "DomainComponentList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &STRING,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static DOMAIN_LIST: Schema = Schema {
@@ -4896,6 +6963,61 @@ pub(crate) mod schema {
             flattened: false,
             wire_name: "member",
         },
+    };
+
+    pub(crate) static DOMAIN_VALIDATION_SUMMARY: Schema = Schema {
+        name: "DomainValidationSummary",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "DomainName",
+                wire_name: "DomainName",
+                schema: &DOMAIN_NAME_STRING,
+                required: true,
+            },
+            Member {
+                name: "ActiveValidationConfiguration",
+                wire_name: "ActiveValidationConfiguration",
+                schema: &VALIDATION_CONFIGURATION,
+                required: false,
+            },
+            Member {
+                name: "RequestedValidationConfiguration",
+                wire_name: "RequestedValidationConfiguration",
+                schema: &VALIDATION_CONFIGURATION,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static DOMAIN_VALIDATION_SUMMARY_LIST: Schema = Schema {
+        name: "DomainValidationSummaryList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &DOMAIN_VALIDATION_SUMMARY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static EMAIL_VALIDATION_CHALLENGE: Schema = Schema {
+        name: "EmailValidationChallenge",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ValidationEmails",
+                wire_name: "ValidationEmails",
+                schema: &VALIDATION_EMAIL_LIST,
+                required: false,
+            },
+            Member {
+                name: "ValidationDomain",
+                wire_name: "ValidationDomain",
+                schema: &DOMAIN_NAME_STRING,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static EXPIRY_EVENTS_CONFIGURATION: Schema = Schema {
@@ -5056,6 +7178,19 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static FILTER_STRING: Schema = Schema {
+        name: "FilterString",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(256),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
     pub(crate) static FILTERS: Schema = Schema {
         name: "Filters",
         sensitive: false,
@@ -5091,6 +7226,66 @@ pub(crate) mod schema {
                 required: false,
             },
         ]),
+    };
+
+    pub(crate) static GENERAL_NAME: Schema = Schema {
+        name: "GeneralName",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "DirectoryName",
+                wire_name: "DirectoryName",
+                schema: &DISTINGUISHED_NAME,
+                required: false,
+            },
+            Member {
+                name: "DnsName",
+                wire_name: "DnsName",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "IpAddress",
+                wire_name: "IpAddress",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "OtherName",
+                wire_name: "OtherName",
+                schema: &OTHER_NAME,
+                required: false,
+            },
+            Member {
+                name: "RegisteredId",
+                wire_name: "RegisteredId",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Rfc822Name",
+                wire_name: "Rfc822Name",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "UniformResourceIdentifier",
+                wire_name: "UniformResourceIdentifier",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static GENERAL_NAME_LIST: Schema = Schema {
+        name: "GeneralNameList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &GENERAL_NAME,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static GET_ACCOUNT_CONFIGURATION_RESPONSE: Schema = Schema {
@@ -5322,6 +7517,50 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static LIST_CERTIFICATE_DOMAIN_VALIDATIONS_REQUEST: Schema = Schema {
+        name: "ListCertificateDomainValidationsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateArn",
+                wire_name: "CertificateArn",
+                schema: &CERTIFICATE_ARN,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+            Member {
+                name: "MaxItems",
+                wire_name: "MaxItems",
+                schema: &MAX_ITEMS,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_CERTIFICATE_DOMAIN_VALIDATIONS_RESPONSE: Schema = Schema {
+        name: "ListCertificateDomainValidationsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "DomainValidationSummaryList",
+                wire_name: "DomainValidationSummaryList",
+                schema: &DOMAIN_VALIDATION_SUMMARY_LIST,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static LIST_CERTIFICATES_REQUEST: Schema = Schema {
         name: "ListCertificatesRequest",
         sensitive: false,
@@ -5465,6 +7704,25 @@ pub(crate) mod schema {
         name: "NullableBoolean",
         sensitive: false,
         kind: Kind::Boolean,
+    };
+
+    pub(crate) static OTHER_NAME: Schema = Schema {
+        name: "OtherName",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ObjectIdentifier",
+                wire_name: "ObjectIdentifier",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Value",
+                wire_name: "Value",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static PASSPHRASE_BLOB: Schema = Schema {
@@ -5795,6 +8053,161 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static REVOKE_CERTIFICATE_REQUEST: Schema = Schema {
+        name: "RevokeCertificateRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateArn",
+                wire_name: "CertificateArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "RevocationReason",
+                wire_name: "RevocationReason",
+                schema: &REVOCATION_REASON,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static REVOKE_CERTIFICATE_RESPONSE: Schema = Schema {
+        name: "RevokeCertificateResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "CertificateArn",
+            wire_name: "CertificateArn",
+            schema: &ARN,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static SEARCH_CERTIFICATES_REQUEST: Schema = Schema {
+        name: "SearchCertificatesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "FilterStatement",
+                wire_name: "FilterStatement",
+                schema: &CERTIFICATE_FILTER_STATEMENT,
+                required: false,
+            },
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &SEARCH_MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+            Member {
+                name: "SortBy",
+                wire_name: "SortBy",
+                schema: &SEARCH_CERTIFICATES_SORT_BY,
+                required: false,
+            },
+            Member {
+                name: "SortOrder",
+                wire_name: "SortOrder",
+                schema: &SEARCH_CERTIFICATES_SORT_ORDER,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static SEARCH_CERTIFICATES_RESPONSE: Schema = Schema {
+        name: "SearchCertificatesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Results",
+                wire_name: "Results",
+                schema: &CERTIFICATE_SEARCH_RESULT_LIST,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static SEARCH_CERTIFICATES_SORT_BY: Schema = Schema {
+        name: "SearchCertificatesSortBy",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "CREATED_AT",
+                "NOT_AFTER",
+                "STATUS",
+                "RENEWAL_STATUS",
+                "EXPORTED",
+                "IN_USE",
+                "NOT_BEFORE",
+                "KEY_ALGORITHM",
+                "TYPE",
+                "CERTIFICATE_ARN",
+                "COMMON_NAME",
+                "REVOKED_AT",
+                "RENEWAL_ELIGIBILITY",
+                "ISSUED_AT",
+                "MANAGED_BY",
+                "EXPORT_OPTION",
+                "VALIDATION_METHOD",
+                "IMPORTED_AT",
+                "ACME_ENDPOINT_ARN",
+                "ACME_ACCOUNT_ID",
+                "CERTIFICATE_KEY_PAIR_ORIGIN",
+            ],
+        },
+    };
+
+    pub(crate) static SEARCH_CERTIFICATES_SORT_ORDER: Schema = Schema {
+        name: "SearchCertificatesSortOrder",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["ASCENDING", "DESCENDING"],
+        },
+    };
+
+    pub(crate) static SEARCH_MAX_RESULTS: Schema = Schema {
+        name: "SearchMaxResults",
+        sensitive: false,
+        kind: Kind::Integer(Range {
+            min: Some(1),
+            max: Some(500),
+        }),
+    };
+
+    static SERIAL_NUMBER_PATTERN: Pattern = Pattern::new(
+        "[0-9a-f]{2}(:[0-9a-f]{2}){1,19}",
+        "^(?:[0-9a-f]{2}(:[0-9a-f]{2}){1,19})$",
+    );
+
+    pub(crate) static SERIAL_NUMBER: Schema = Schema {
+        name: "SerialNumber",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(2),
+                max: Some(59),
+            },
+            pattern: Some(&SERIAL_NUMBER_PATTERN),
+            values: &[],
+        },
+    };
+
     pub(crate) static SORT_BY: Schema = Schema {
         name: "SortBy",
         sensitive: false,
@@ -5823,6 +8236,28 @@ pub(crate) mod schema {
             pattern: None,
             values: &[],
         },
+    };
+
+    pub(crate) static SUBJECT_ALTERNATIVE_NAME_FILTER: Schema = Schema {
+        name: "SubjectAlternativeNameFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "DnsName",
+            wire_name: "DnsName",
+            schema: &DNS_NAME_FILTER,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static SUBJECT_FILTER: Schema = Schema {
+        name: "SubjectFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "CommonName",
+            wire_name: "CommonName",
+            schema: &COMMON_NAME_FILTER,
+            required: false,
+        }]),
     };
 
     pub(crate) static T_STAMP: Schema = Schema {
@@ -5933,6 +8368,25 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static TIMESTAMP_RANGE: Schema = Schema {
+        name: "TimestampRange",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Start",
+                wire_name: "Start",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "End",
+                wire_name: "End",
+                schema: &T_STAMP,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static UNTAG_RESOURCE_REQUEST: Schema = Schema {
         name: "UntagResourceRequest",
         sensitive: false,
@@ -6028,6 +8482,50 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static VALIDATION_CHALLENGE: Schema = Schema {
+        name: "ValidationChallenge",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "EmailValidationChallenge",
+                wire_name: "EmailValidationChallenge",
+                schema: &EMAIL_VALIDATION_CHALLENGE,
+                required: false,
+            },
+            Member {
+                name: "DnsValidationChallenge",
+                wire_name: "DnsValidationChallenge",
+                schema: &DNS_VALIDATION_CHALLENGE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static VALIDATION_CONFIGURATION: Schema = Schema {
+        name: "ValidationConfiguration",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ValidationMethod",
+                wire_name: "ValidationMethod",
+                schema: &VALIDATION_METHOD,
+                required: false,
+            },
+            Member {
+                name: "ValidationChallenge",
+                wire_name: "ValidationChallenge",
+                schema: &VALIDATION_CHALLENGE,
+                required: false,
+            },
+            Member {
+                name: "ValidationStatus",
+                wire_name: "ValidationStatus",
+                schema: &DOMAIN_STATUS,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static VALIDATION_EMAIL_LIST: Schema = Schema {
         name: "ValidationEmailList",
         sensitive: false,
@@ -6047,5 +8545,121 @@ pub(crate) mod schema {
             pattern: None,
             values: &["EMAIL", "DNS", "HTTP"],
         },
+    };
+
+    pub(crate) static X509_ATTRIBUTE_FILTER: Schema = Schema {
+        name: "X509AttributeFilter",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Subject",
+                wire_name: "Subject",
+                schema: &SUBJECT_FILTER,
+                required: false,
+            },
+            Member {
+                name: "SubjectAlternativeName",
+                wire_name: "SubjectAlternativeName",
+                schema: &SUBJECT_ALTERNATIVE_NAME_FILTER,
+                required: false,
+            },
+            Member {
+                name: "ExtendedKeyUsage",
+                wire_name: "ExtendedKeyUsage",
+                schema: &EXTENDED_KEY_USAGE_NAME,
+                required: false,
+            },
+            Member {
+                name: "KeyUsage",
+                wire_name: "KeyUsage",
+                schema: &KEY_USAGE_NAME,
+                required: false,
+            },
+            Member {
+                name: "KeyAlgorithm",
+                wire_name: "KeyAlgorithm",
+                schema: &KEY_ALGORITHM,
+                required: false,
+            },
+            Member {
+                name: "SerialNumber",
+                wire_name: "SerialNumber",
+                schema: &SERIAL_NUMBER,
+                required: false,
+            },
+            Member {
+                name: "NotAfter",
+                wire_name: "NotAfter",
+                schema: &TIMESTAMP_RANGE,
+                required: false,
+            },
+            Member {
+                name: "NotBefore",
+                wire_name: "NotBefore",
+                schema: &TIMESTAMP_RANGE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static X509_ATTRIBUTES: Schema = Schema {
+        name: "X509Attributes",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Issuer",
+                wire_name: "Issuer",
+                schema: &DISTINGUISHED_NAME,
+                required: false,
+            },
+            Member {
+                name: "Subject",
+                wire_name: "Subject",
+                schema: &DISTINGUISHED_NAME,
+                required: false,
+            },
+            Member {
+                name: "SubjectAlternativeNames",
+                wire_name: "SubjectAlternativeNames",
+                schema: &GENERAL_NAME_LIST,
+                required: false,
+            },
+            Member {
+                name: "ExtendedKeyUsages",
+                wire_name: "ExtendedKeyUsages",
+                schema: &EXTENDED_KEY_USAGE_NAMES,
+                required: false,
+            },
+            Member {
+                name: "KeyAlgorithm",
+                wire_name: "KeyAlgorithm",
+                schema: &KEY_ALGORITHM,
+                required: false,
+            },
+            Member {
+                name: "KeyUsages",
+                wire_name: "KeyUsages",
+                schema: &KEY_USAGE_NAMES,
+                required: false,
+            },
+            Member {
+                name: "SerialNumber",
+                wire_name: "SerialNumber",
+                schema: &SERIAL_NUMBER,
+                required: false,
+            },
+            Member {
+                name: "NotAfter",
+                wire_name: "NotAfter",
+                schema: &T_STAMP,
+                required: false,
+            },
+            Member {
+                name: "NotBefore",
+                wire_name: "NotBefore",
+                schema: &T_STAMP,
+                required: false,
+            },
+        ]),
     };
 }

@@ -40,7 +40,7 @@ fn tables_are_sorted_and_whole() {
         service.map(|service| (service.operations.len(), service.known.len()))
     };
     assert_eq!(count("ACM PCA"), Some((21, 23)));
-    assert_eq!(count("ACM"), Some((18, 40)));
+    assert_eq!(count("ACM"), Some((21, 40)));
     assert_eq!(count("STS"), Some((7, 11)));
     assert_eq!(count("Keystead"), Some((15, 15)));
     assert_eq!(count("RolesAnywhere"), Some((28, 30)));

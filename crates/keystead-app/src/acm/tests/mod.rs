@@ -7,4 +7,5 @@ mod listing;
 mod managing;
 mod renewing;
 mod requesting;
+mod searching;
 mod world;

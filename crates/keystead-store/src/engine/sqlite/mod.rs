@@ -37,7 +37,7 @@ use keystead_crypto::seal::Sealer;
 use self::connection::Shared;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Engine, Row, Take, Taken};
+use super::{Direction, Engine, Row, Take, Taken};
 use crate::StoreError;
 use crate::batch::{Haste, Step};
 use crate::change::Publisher;
@@ -91,16 +91,21 @@ impl Engine for Sqlite {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
+        direction: Direction,
     ) -> Result<Vec<Row>, StoreError> {
         self.shared.check_open()?;
+        let scan = match direction {
+            Direction::Forward => readers::scan,
+            Direction::Back => readers::scan_back,
+        };
         let rows = if limit <= readers::INLINE_ROWS {
             self.readers
-                .point(|connection| readers::scan(connection, collection, prefix, after, limit))
+                .point(|connection| scan(connection, collection, prefix, after, limit))
         } else {
             let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
             self.readers
                 .many(move |connection| {
-                    readers::scan(connection, collection, &prefix, after.as_deref(), limit)
+                    scan(connection, collection, &prefix, after.as_deref(), limit)
                 })
                 .await
         };

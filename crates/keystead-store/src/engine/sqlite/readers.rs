@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Semaphore;
 
 use super::apart;
@@ -152,9 +152,63 @@ pub(super) fn scan(
     } else {
         "SELECT key, version, value FROM record WHERE collection = ?1 AND key >= ?2 ORDER BY key"
     };
+    rows(
+        connection,
+        sql,
+        [collection, after.unwrap_or(prefix)],
+        prefix,
+        limit,
+    )
+}
+
+/// As [`scan`], the other way: rows from the last with the prefix, or from before `after`, down.
+pub(super) fn scan_back(
+    connection: &Connection,
+    collection: &str,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let end = behind(prefix);
+    let before = match (after, end.as_deref()) {
+        (Some(after), Some(end)) => Some(after.min(end)),
+        (after, end) => after.or(end),
+    };
+    let sql = if before.is_some() {
+        "SELECT key, version, value FROM record WHERE collection = ?1 AND key < ?2 ORDER BY key DESC"
+    } else {
+        "SELECT key, version, value FROM record WHERE collection = ?1 AND key >= ?2 ORDER BY key DESC"
+    };
+    let bound = before.unwrap_or(prefix);
+    rows(connection, sql, [collection, bound], prefix, limit)
+}
+
+/// The first text, by bytes, behind all that begin with `prefix`; `None` if nothing is.
+fn behind(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            last => char::from_u32(u32::from(last).saturating_add(1)),
+        };
+        if let Some(next) = next {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
+}
+
+fn rows(
+    connection: &Connection,
+    sql: &str,
+    parameters: [&str; 2],
+    prefix: &str,
+    limit: usize,
+) -> Result<Vec<Row>, StoreError> {
     let read = || {
         let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![collection, after.unwrap_or(prefix)])?;
+        let mut rows = statement.query(parameters)?;
         let mut found = Vec::new();
         while found.len() < limit
             && let Some(row) = rows.next()?
