@@ -7,6 +7,7 @@
 //! - [`digest`] and [`random`]: hashes, HMAC, constant-time comparison, randomness.
 //! - [`seal`]: what the store keeps is sealed under data keys, which a root key wraps.
 //! - [`x509`]: certificates and requests, written, read and verified; PEM.
+//! - [`ocsp`]: requests, read, and answers, written.
 //! - [`jws`]: signatures of web tokens, verified.
 //! - [`KeyRing`]: private keys of certificates and key material of KMS, made, sealed, used.
 
@@ -27,6 +28,7 @@ mod error;
 pub mod jws;
 mod keyring;
 mod native;
+pub mod ocsp;
 pub mod random;
 pub mod seal;
 #[cfg(test)]

@@ -230,8 +230,8 @@ pub(super) const fn implicit(number: u8) -> u8 {
     0x80 | number
 }
 
-/// Three octets count to 16 MiB, far above the 32 KiB that ACM-PCA takes (`CertificateBodyBlob`).
-const MAX_LENGTH_OCTETS: usize = 3;
+/// A list of a million revoked certificates has some 50 MB; three octets would count to 16 MiB.
+const MAX_LENGTH_OCTETS: usize = 4;
 
 /// The deepest construct of RFC 5280, a name inside a policy's notice, nests about ten deep.
 const MAX_DEPTH: usize = 24;
@@ -245,7 +245,7 @@ mod tests {
         let cases: &[&[u8]] = &[
             &[0x30, 0x80, 0x00, 0x00],             // indefinite length
             &[0x04, 0x81, 0x01, 0x00],             // long form of a short length
-            &[0x04, 0x84, 0, 0, 0, 1, 0],          // too many length octets
+            &[0x04, 0x85, 1, 0, 0, 0, 0],          // too many length octets
             &[0x01, 0x01, 0x01],                   // TRUE is FF
             &[0x02, 0x02, 0x00, 0x7f],             // padded INTEGER
             &[0x02, 0x02, 0xff, 0x80],             // padded negative INTEGER

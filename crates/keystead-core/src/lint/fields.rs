@@ -142,7 +142,7 @@ fn no_unique_ids(facts: &Facts<'_>) -> Result<(), String> {
 }
 
 /// DER of the AlgorithmIdentifier.
-fn algorithm_der(algorithm: SignatureAlgorithm) -> &'static [u8] {
+pub(super) fn algorithm_der(algorithm: SignatureAlgorithm) -> &'static [u8] {
     use SignatureAlgorithm as S;
     match algorithm {
         S::Sha256WithRsa => &[

@@ -12,6 +12,7 @@
 //! Pure and quick (microseconds a certificate): linting is part of every issuance.
 
 mod ca;
+mod crl;
 mod der;
 mod extensions;
 mod facts;
@@ -19,6 +20,7 @@ mod fields;
 mod key;
 mod known;
 mod names;
+mod ocsp;
 mod oid;
 mod san;
 mod time;
@@ -27,8 +29,11 @@ mod weak;
 #[cfg(test)]
 mod tests;
 
-use facts::{Facts, Key};
+pub use crl::{CrlIssuer, lint_crl_tbs};
 pub use known::{KeyPrints, KnownKeys, Unreadable};
+pub use ocsp::{OcspSigner, lint_ocsp_data};
+
+use facts::{Facts, Key};
 
 use crate::x509::SignatureAlgorithm;
 

@@ -11,6 +11,7 @@ mod compose;
 mod import;
 mod permission;
 pub mod policy;
+mod publication;
 mod revocation;
 mod serial;
 mod state;
@@ -25,6 +26,7 @@ pub use authority::{
 pub use compose::{Composition, CsrContent, SubjectSource, compose};
 pub use import::{ChainCertificate, check_import};
 pub use permission::{ACM_PRINCIPAL, Action, Permission};
+pub use publication::{Published, again_at, has_left, next_update, refresh_at};
 pub use revocation::{
     CrlConfiguration, OcspConfiguration, Revocation, RevocationConfiguration, RevocationReason,
 };

@@ -186,6 +186,26 @@ impl Writer {
         self.tlv(tag, &content);
         Ok(())
     }
+
+    /// A GeneralizedTime whatever the year (RFC 6960 section 4.2.1).
+    ///
+    /// # Errors
+    /// As [`Writer::time`].
+    pub(crate) fn generalized_time(&mut self, unix_seconds: i64) -> Result<(), CryptoError> {
+        let start = self.out.len();
+        self.time(unix_seconds)?;
+        if self.out.get(start) == Some(&tag::UTC_TIME) {
+            let digits = self.out.split_off(start + 2);
+            // The two digits of a UTCTime from 50 on are of the last century (RFC 5280 section 4.1.2.5.1).
+            let century: &[u8] = match digits.first() {
+                Some(b'5'..) => b"19",
+                _ => b"20",
+            };
+            self.out.truncate(start);
+            self.tlv(tag::GENERALIZED_TIME, &[century, &digits].concat());
+        }
+        Ok(())
+    }
 }
 
 /// An identifier's contents octets.

@@ -113,7 +113,7 @@ pub fn encode_csr_info(
 }
 
 /// Refuses what would break the encoding around it.
-fn one_sequence(der: &[u8]) -> Result<(), CryptoError> {
+pub(super) fn one_sequence(der: &[u8]) -> Result<(), CryptoError> {
     let mut reader = Reader::new(der);
     reader.expect(tag::SEQUENCE)?;
     reader.finish()

@@ -12,6 +12,7 @@ mod certificates;
 mod foreign_input;
 mod interop;
 mod kms;
+mod lists;
 mod memory;
 mod support;
 mod token;

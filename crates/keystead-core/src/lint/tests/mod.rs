@@ -1,7 +1,9 @@
 //! Every rule passes a good certificate, and has an example that it alone, or among others, fails.
 
 mod build;
+mod crl;
 mod moduli;
+mod ocsp;
 
 use std::collections::BTreeSet;
 
