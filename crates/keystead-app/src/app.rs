@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use keystead_core::lint::KnownKeys;
 use keystead_core::{AccountId, Error};
@@ -23,6 +23,7 @@ use crate::lasts::{self, Lasts};
 use crate::nodes::Deliveries;
 use crate::outbound::{Exchange, Fetch};
 use crate::pca::Issuers;
+use crate::pca::revocation::{Places, Responder, ServedLists};
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
@@ -46,9 +47,15 @@ pub struct App {
     pub nudge: Nudge,
     /// The authority behind Keystead's own certificates.
     pub system_ca: SystemCa,
+    /// Where anybody gets revocation lists and OCSP answers, in plain HTTP: what certificates name, without a slash at its
+    /// end. Set once it is known; without it, certificates name no address of ours.
+    pub public_url: OnceLock<String>,
     pub(crate) hsm: Hsm,
     pub(crate) known_keys: KnownKeys,
     pub(crate) issuers: Issuers,
+    pub(crate) places: Places,
+    pub(crate) responder: Responder,
+    pub(crate) served_lists: ServedLists,
     pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
@@ -164,6 +171,8 @@ impl App {
             exchange: options.exchange,
             xks_proxies: KnownProxies::new(&store),
             xks_health: HealthKey::default(),
+            responder: Responder::new(&store),
+            served_lists: ServedLists::new(&store),
             store,
             keys,
             journal,
@@ -174,7 +183,9 @@ impl App {
             system_ca,
             hsm,
             known_keys: options.known_keys,
+            public_url: OnceLock::new(),
             issuers: Issuers::default(),
+            places: Places::default(),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
             last_usages: Lasts::new(kms::LAST_USAGES),

@@ -54,6 +54,10 @@ impl<B: Backend> Api<B> {
         }
     }
 
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,

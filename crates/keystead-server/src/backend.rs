@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use keystead_app::pca::revocation::{self, OcspReply, ServedList};
 use keystead_app::{Access, App, Ctx, Found, Presented, Principal, dispatch};
 use keystead_core::{Error, Region};
 use keystead_wire::ErrorAnswer;
@@ -22,6 +23,15 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         presented: &Presented<'_>,
     ) -> impl Future<Output = Result<Found, Error>> + Send;
+
+    /// The newest edition of the revocation list of this name.
+    fn revocation_list(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Arc<ServedList>>, Error>> + Send;
+
+    /// What the OCSP responder says to this request.
+    fn ocsp(&self, request: &[u8]) -> impl Future<Output = OcspReply> + Send;
 
     /// Who calls an operation that takes no signature.
     fn stranger(&self) -> Principal;
@@ -61,6 +71,14 @@ impl Backend for Arc<App> {
 
     async fn credential(&self, presented: &Presented<'_>) -> Result<Found, Error> {
         App::credential(self, presented).await
+    }
+
+    async fn revocation_list(&self, name: &str) -> Result<Option<Arc<ServedList>>, Error> {
+        revocation::list(self, name).await
+    }
+
+    async fn ocsp(&self, request: &[u8]) -> OcspReply {
+        revocation::answer(self, request).await
     }
 
     fn stranger(&self) -> Principal {

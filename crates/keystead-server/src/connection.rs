@@ -121,13 +121,14 @@ impl<B: Backend> Gate<B> {
         }
     }
 
-    async fn accept(&self, listener: &Listener, place: OwnedSemaphorePermit) -> io::Result<()> {
+    async fn accept(&self, came_to: &Listener, place: OwnedSemaphorePermit) -> io::Result<()> {
         let gate = self.clone();
-        match listener {
-            Listener::Plain(listener) => {
+        match came_to {
+            Listener::Plain(listener) | Listener::Public(listener) => {
                 let (stream, address) = listener.accept().await?;
                 let peer = Peer {
                     address: Some(address),
+                    public: matches!(came_to, Listener::Public(_)),
                     ..Peer::default()
                 };
                 stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! Where a request goes: delivery streams, health, metrics, or the AWS protocols.
+//! Where a request goes: what anybody may fetch, delivery streams, health, metrics, or the AWS protocols.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,6 +16,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::public::{self, Asked};
 use crate::reply::{ReplyBody, closing, reply};
 
 /// Everything behind the listeners.
@@ -92,6 +93,9 @@ impl<B: Backend> Front<B> {
         mut request: Request<Incoming>,
         peer: Arc<Peer>,
     ) -> Response<ReplyBody> {
+        if let Some(asked) = public::asked(&request, peer.public) {
+            return self.publish(asked, request).await;
+        }
         if is_grpc(&request) {
             request.extensions_mut().insert(peer);
             return self.grpc(request).await;
@@ -118,6 +122,24 @@ impl<B: Backend> Front<B> {
             }
         }
         self.api.answer(request, &peer).await
+    }
+
+    /// What anybody may fetch.
+    async fn publish(&self, asked: Asked, request: Request<Incoming>) -> Response<ReplyBody> {
+        let version = request.version();
+        let phase = self.lifecycle.phase();
+        let mut response = match phase {
+            Phase::Ready => public::answer(self.api.backend(), &self.limits, asked, request).await,
+            _ => reply(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "text/plain; charset=utf-8",
+                "The server is starting or shutting down. Try again shortly.\n",
+            ),
+        };
+        if phase >= Phase::Draining {
+            closing(&mut response, version);
+        }
+        response
     }
 
     /// For load balancers and start-up scripts.

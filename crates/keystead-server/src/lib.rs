@@ -4,6 +4,7 @@
 //! ```text
 //! Listeners::bind -> serve -> Front -> application/grpc     delivery (SDS)
 //!                                   -> /health, /metrics
+//!                                   -> *.crl, /ocsp         public: revocation lists, OCSP answers
 //!                                   -> everything else      api: body, operation, signature, input,
 //!                                                           use case, answer
 //! ```
@@ -36,6 +37,7 @@ mod metrics;
 mod outbound;
 pub mod panics;
 mod peer;
+mod public;
 mod reply;
 mod secrets;
 mod signing_keys;

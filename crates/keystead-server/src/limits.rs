@@ -61,6 +61,15 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 /// certificate of 32,768 (`CertificateChainBlob`, `CertificateBlob`), which base64 makes 2.8 MB.
 pub const CERTIFICATE_BODY_BYTES: usize = 3 * 1024 * 1024;
 
+/// The largest OCSP request in a body: sixteen certificates with SHA-256 and a nonce have 2 KiB; the rest is room for who
+/// signs his requests, with his certificates.
+pub const OCSP_BYTES: usize = 16 * 1024;
+
+/// How long whoever fetched a revocation list or an OCSP answer, and whoever is on the way, may keep it without asking
+/// again, in seconds: a revocation is to be seen within a minute. Asking again costs a few hundred bytes (RFC 9110 section
+/// 13).
+pub const FRESH_SECONDS: i64 = 60;
+
 /// How long the whole body may take. The largest one takes 25 s at 1 Mbit/s.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -18,6 +18,9 @@ pub enum Endpoint {
     /// HTTP in clear, for this machine only: any address but a loopback one is refused, because
     /// request bodies and answers carry private keys.
     Plain(SocketAddr),
+    /// HTTP in clear for everybody, of what is signed and secret to nobody: revocation lists and OCSP answers, and nothing
+    /// else.
+    Public(SocketAddr),
     /// HTTP over TLS.
     Tls(SocketAddr, Tls),
     /// A Unix socket, over which the kernel says which process connects.
@@ -53,6 +56,7 @@ pub struct Listeners(pub(crate) Vec<Listener>);
 #[derive(Debug)]
 pub(crate) enum Listener {
     Plain(TcpListener),
+    Public(TcpListener),
     Tls(TcpListener, Tls),
     Unix {
         listener: UnixListener,
@@ -81,9 +85,9 @@ impl Listeners {
         self.0
             .iter()
             .filter_map(|listener| match listener {
-                Listener::Plain(listener) | Listener::Tls(listener, _) => {
-                    listener.local_addr().ok()
-                }
+                Listener::Plain(listener)
+                | Listener::Public(listener)
+                | Listener::Tls(listener, _) => listener.local_addr().ok(),
                 Listener::Unix { .. } => None,
             })
             .collect()
@@ -96,6 +100,7 @@ fn listener(endpoint: Endpoint) -> Result<Listener, BindError> {
             "{address} would carry private keys in clear: listen on a loopback address, or with TLS"
         ))),
         Endpoint::Plain(address) => tcp(address).map(Listener::Plain),
+        Endpoint::Public(address) => tcp(address).map(Listener::Public),
         Endpoint::Tls(address, tls) => Ok(Listener::Tls(tcp(address)?, tls)),
         Endpoint::Unix(path, access) => {
             let (listener, file) = unix(&path, access).map_err(|error| {

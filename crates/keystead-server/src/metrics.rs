@@ -68,6 +68,14 @@ impl Metrics {
             "keystead_request_seconds",
             "Time from a request's head to its answer."
         );
+        describe_histogram!(
+            "keystead_crl_seconds",
+            "Time from the first entry of a revocation list that was read to its bytes, stored to be signed."
+        );
+        describe_counter!(
+            "keystead_ocsp_total",
+            "OCSP requests by how they were answered: kept, signed, or the refusal."
+        );
         describe_gauge!("keystead_connections", "Open connections.");
         describe_gauge!(
             "keystead_token_connected",

@@ -10,6 +10,8 @@ use rustls_pki_types::CertificateDer;
 pub struct Peer {
     /// The caller's address; `None` on a Unix socket.
     pub address: Option<SocketAddr>,
+    /// Whether the connection came to a listener for the public alone ([`crate::Endpoint::Public`]).
+    pub public: bool,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// The client certificate that was verified in the handshake, if the peer showed one.

@@ -25,6 +25,8 @@ mod grpc;
 mod http2;
 #[path = "front/protocols.rs"]
 mod protocols;
+#[path = "front/public.rs"]
+mod public;
 #[path = "front/tls.rs"]
 mod tls;
 #[path = "front/unix.rs"]

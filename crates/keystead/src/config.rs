@@ -45,6 +45,10 @@ pub(crate) struct Config {
     pub(crate) known_keys: KnownKeys,
     /// Whether an answer waits until its audit event is on disk.
     pub(crate) audit_sync: bool,
+    /// Where anybody gets revocation lists and OCSP answers in plain HTTP, beside the address of the AWS protocols.
+    pub(crate) public_listen: Option<SocketAddr>,
+    /// The address of that as certificates name it.
+    pub(crate) public_url: Option<String>,
     /// Authorities of external key stores' proxies, trusted beside the machine's own.
     pub(crate) xks_authorities: Vec<CertificateDer<'static>>,
     /// How long KMS waits for such a proxy.
@@ -59,6 +63,14 @@ pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     /// Its private key.
     pub(crate) key: PathBuf,
+}
+
+/// What anybody may fetch.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublicFile {
+    listen: Option<String>,
+    url: Option<String>,
 }
 
 /// What KMS is to make of external key stores' proxies.
@@ -101,6 +113,8 @@ struct FileConfig {
     audit_sync: bool,
     #[serde(default)]
     xks: XksFile,
+    #[serde(default)]
+    public: PublicFile,
 }
 
 impl Config {
@@ -123,11 +137,9 @@ impl Config {
         let root_key = tokens::RootKeyFile::parse(parsed.root_key)?;
         Ok(Self {
             hsm: tokens::check(parsed.tokens, root_key.token, parsed.pca.token)?,
-            listen: listen.parse().map_err(|_| {
-                Failure(format!(
-                    "cannot listen on '{listen}': expected ADDRESS:PORT, for instance {DEFAULT_LISTEN}"
-                ))
-            })?,
+            listen: address(listen)?,
+            public_listen: parsed.public.listen.as_deref().map(address).transpose()?,
+            public_url: parsed.public.url.map(public_url).transpose()?,
             account: account
                 .map(|text| AccountId::parse(&text))
                 .transpose()
@@ -135,7 +147,9 @@ impl Config {
             region: Region::parse(region.as_deref().unwrap_or(DEFAULT_REGION))
                 .map_err(|error| Failure(error.to_string()))?,
             root_key: root_key.file.unwrap_or_else(|| data_dir.join("root.key")),
-            xds_socket: parsed.xds_socket.unwrap_or_else(|| data_dir.join("xds.sock")),
+            xds_socket: parsed
+                .xds_socket
+                .unwrap_or_else(|| data_dir.join("xds.sock")),
             data_dir,
             tls: parsed.tls,
             names: parsed.names,
@@ -173,6 +187,27 @@ fn known_keys(lists: &[PathBuf]) -> Result<KnownKeys, Failure> {
         known.add(&list).map_err(|error| refused(&error))?;
     }
     Ok(known)
+}
+
+fn address(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| {
+        Failure(format!(
+            "cannot listen on '{text}': expected ADDRESS:PORT, for instance {DEFAULT_LISTEN}"
+        ))
+    })
+}
+
+/// An address that certificates can name: clients need no TLS to learn whether TLS can be trusted (RFC 5280 section 8), and
+/// a URI is ASCII.
+fn public_url(text: String) -> Result<String, Failure> {
+    let host = text.strip_prefix("http://").unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}?#".contains(&byte);
+    if host.trim_end_matches('/').is_empty() || !host.bytes().all(plain) {
+        return Err(Failure(format!(
+            "cannot publish revocation at '{text}': expected http://NAME or http://NAME:PORT"
+        )));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// The certificates of a PEM file, at least one.

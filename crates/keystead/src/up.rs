@@ -45,6 +45,9 @@ Configuration file (all of it optional):
   compromised_keys = [\"/etc/keystead/debian.txt\"]  # lists of keys to refuse: SHA-256 of each
                                      # SubjectPublicKeyInfo, or lists of openssl-blacklist
   audit_sync = false                 # true: an answer waits until its audit event is on disk
+  [public]                           # revocation lists and OCSP answers, in plain HTTP for everybody
+  listen = \"0.0.0.0:80\"            # nothing else is served there; default: on the main address alone
+  url = \"http://pki.example.com\"   # what certificates name; default: this server's name and that port
   [tls]                              # default: a certificate that Keystead issues itself
   certificate = \"/etc/keystead/tls.pem\"
   key = \"/etc/keystead/tls.key\"
@@ -145,6 +148,10 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
         return Err(Failure(format!("cannot listen on {}", config.listen)));
     };
     let endpoint = endpoint(&config, address, tls.is_some());
+    if let Some(url) = public_url(&config, &listeners, tls.is_some()) {
+        // It is set nowhere else.
+        let _ = app.public_url.set(url);
+    }
 
     let lifecycle = Arc::new(Lifecycle::new());
     let sds = Sds::start(
@@ -195,6 +202,20 @@ fn endpoint(config: &Config, address: SocketAddr, tls: bool) -> String {
     format!("{scheme}://{name}:{}", address.port())
 }
 
+/// What certificates name. Where the main address has TLS, and there is no other, that is nothing: who has to learn whether
+/// a certificate holds can't be told to trust another first (RFC 5280 section 8).
+fn public_url(config: &Config, listeners: &Listeners, tls: bool) -> Option<String> {
+    if let Some(url) = &config.public_url {
+        return Some(url.clone());
+    }
+    let own = match (config.public_listen, tls) {
+        (Some(_), _) => listeners.addresses().get(1).copied(),
+        (None, false) => listeners.addresses().first().copied(),
+        (None, true) => None,
+    };
+    own.map(|address| endpoint(config, address, false))
+}
+
 fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure> {
     let network = match tls {
         Some(tls) => Endpoint::Tls(config.listen, tls.tls.clone()),
@@ -205,7 +226,9 @@ fn listen(config: &Config, tls: Option<&ServerTls>) -> Result<Listeners, Failure
         false => UnixAccess::Everyone,
     };
     let socket = Endpoint::Unix(config.xds_socket.clone(), access);
-    Listeners::bind(vec![network, socket]).map_err(failed)
+    let public = config.public_listen.map(Endpoint::Public);
+    let endpoints = [network].into_iter().chain(public).chain([socket]);
+    Listeners::bind(endpoints.collect()).map_err(failed)
 }
 
 /// What to do about the root user's access key, as long as it works.
@@ -236,7 +259,7 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
         config.root_key.display(),
         sealed_by(&config.hsm),
         client.xds_socket.display(),
-        tokens(&config.hsm),
+        published(app) + &tokens(&config.hsm),
         crate::exports::quoted(&dir.to_string()),
         client
             .access_key_id
@@ -251,6 +274,11 @@ fn announce(config: &Config, app: &App, client: &ClientFile) -> Result<(), Failu
 fn sealed_by(hsm: &HsmOptions) -> String {
     let token = hsm.root_key.as_ref();
     token.map_or_else(String::new, |name| format!(", sealed by the token {name}"))
+}
+
+fn published(app: &App) -> String {
+    let url = app.public_url.get();
+    url.map_or_else(String::new, |url| format!("  public    {url}\n"))
 }
 
 fn tokens(hsm: &HsmOptions) -> String {

@@ -1,19 +1,19 @@
-//! Certificates: issued, fetched, revoked.
+//! Certificates: issued and fetched.
 
 use std::sync::Arc;
 
-use keystead_core::pca::{Command, Revocation, RevocationReason, Serial, Template};
+use keystead_core::pca::{Command, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Expect, Haste, StoreError, Stored};
+use keystead_store::{Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
-use super::authorities::{ATTEMPTS, authority, authority_as, contended};
+use super::authorities::{ATTEMPTS, authority, contended};
 use super::issue::{Order, complete, intend, issued, malformed_csr, prepare};
-use super::record::{Authority, CERTIFICATES, Issued, own_certificate};
+use super::record::{Authority, Issued, own_certificate};
+use super::revocation::places::place;
 use super::{convert, passthrough, text};
 use crate::Ctx;
-use crate::access::Act;
 use crate::token::{self, Known};
 use crate::weak_keys::refuse_known;
 
@@ -89,6 +89,7 @@ async fn attempt(
         signature: convert::signature(input.signing_algorithm)?,
         validity: convert::validity(&input.validity),
         not_before: input.validity_not_before.as_ref().map(convert::validity),
+        published: place(&ctx.app, found).await?,
     };
     let prepared = prepare(&found.value, order, ctx.now)?;
     let room = ctx.app.issuers.room().await?;
@@ -182,95 +183,9 @@ pub async fn get_certificate(
     })
 }
 
-/// RevokeCertificate: one small record changes, however many are revoked. Lists and OCSP answers are
-/// not published yet (docs/divergences.md).
-pub async fn revoke_certificate(
-    ctx: &Ctx,
-    input: wire::RevokeCertificateRequest,
-) -> Result<wire::RevokeCertificateResponse> {
-    let arn = &input.certificate_authority_arn;
-    let reason = convert::reason(input.revocation_reason);
-    revoke(ctx, Act::Own, arn, &input.certificate_serial, reason).await?;
-    Ok(wire::RevokeCertificateResponse)
-}
-
-/// Revokes the certificate with this serial number that the caller's private CA `arn` issued; `act` is
-/// what the call does to the authority.
-pub(crate) async fn revoke(
-    ctx: &Ctx,
-    act: Act<'_>,
-    arn: &str,
-    text: &str,
-    reason: RevocationReason,
-) -> Result<()> {
-    let found = authority_as(ctx, act, arn).await?;
-    found.value.ca.check(Command::Revoke, ctx.now)?;
-    let serial = Serial::parse(text).ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidRequest,
-            format!(
-                "The certificate serial '{}' is not a hexadecimal number.",
-                text.escape_debug()
-            ),
-        )
-    })?;
-    let key = format!("{}/{}", found.key, serial.hex());
-    for _ in 0..ATTEMPTS {
-        let issued = stored(ctx, &found, &key, &serial.colons())
-            .await?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::NotFound,
-                    format!(
-                        "Could not find a certificate with serial {} of {arn}.",
-                        serial.colons()
-                    ),
-                )
-            })?;
-        let mut record = issued.value;
-        check_revocable(&record, &serial)?;
-        record.revocation = Some(Revocation {
-            at: ctx.now,
-            reason,
-        });
-        let mut batch = Batch::new();
-        batch.put(
-            CERTIFICATES,
-            key.as_str(),
-            &record,
-            Expect::Version(issued.version),
-        );
-        match ctx.app.store.commit(batch).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(contended(arn))
-}
-
-fn check_revocable(record: &Issued, serial: &Serial) -> Result<()> {
-    if record.revocation.is_some() {
-        return Err(Error::new(
-            ErrorKind::RequestAlreadyProcessed,
-            format!(
-                "The certificate with serial {} is already revoked.",
-                serial.colons()
-            ),
-        ));
-    }
-    if record.issuer.is_none() {
-        return Err(Error::new(
-            ErrorKind::InvalidRequest,
-            "You cannot revoke a root CA self-signed certificate; delete the certificate authority instead.",
-        ));
-    }
-    Ok(())
-}
-
 /// The certificate with this record key; `name` is what the caller calls it. One that can't be signed
 /// just now is still being issued.
-async fn stored(
+pub(super) async fn stored(
     ctx: &Ctx,
     authority: &Stored<Authority>,
     key: &str,

@@ -12,6 +12,7 @@ use keystead_store::{Collection, Haste, StoreError, Stored};
 use super::authorities::{ATTEMPTS, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, prepare};
 use super::record::{self, Authority, Issued, authority_key, load, own_certificate};
+use super::revocation::places::place;
 use super::text;
 use crate::access::Act;
 use crate::token::{self, Known};
@@ -116,6 +117,7 @@ pub async fn issue_for_acm(
                 unit: ValidityUnit::Days,
             },
             not_before: None,
+            published: place(app, &found).await?,
         };
         let prepared = prepare(&found.value, order, now)?;
         match intend(&app.store, &found, prepared, Some(&token), now).await {
@@ -181,7 +183,7 @@ pub(crate) async fn has_revoked(
     Ok(issued.is_some_and(|issued| issued.value.revocation.is_some()))
 }
 
-pub(crate) use super::certificates::revoke;
+pub(crate) use super::revocation::revoke::revoke;
 
 /// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.

@@ -15,8 +15,8 @@
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::lint::{self, Issuer};
 use keystead_core::pca::{
-    ApiPassthrough, CsrContent, Installed, Kind, Period, Serial, SubjectSource, Template,
-    UsageMode, Validity, Window, compose, window,
+    ApiPassthrough, CsrContent, Installed, Kind, Period, Published, Serial, SubjectSource,
+    Template, UsageMode, Validity, Window, compose, window,
 };
 use keystead_core::x509::{Extension, KeySpec, SignatureAlgorithm, TbsCertificate};
 use keystead_core::{Error, ErrorKind, Result};
@@ -43,15 +43,20 @@ pub(super) struct Order<'a> {
     pub(super) signature: SignatureAlgorithm,
     pub(super) validity: Validity,
     pub(super) not_before: Option<Validity>,
+    /// Where its revocation is published.
+    pub(super) published: Published,
 }
 
 /// A certificate that may be signed: valid and linted.
 pub(super) struct Prepared {
-    serial: Serial,
-    tbs: Vec<u8>,
-    signature: SignatureAlgorithm,
-    window: Window,
-    issuer: Option<Vec<u8>>,
+    pub(super) serial: Serial,
+    pub(super) tbs: Vec<u8>,
+    pub(super) signature: SignatureAlgorithm,
+    pub(super) window: Window,
+    /// As [`Issued::issuer`].
+    pub(super) issuer: Option<Vec<u8>>,
+    /// As [`Issued::partition`].
+    pub(super) partition: Option<String>,
 }
 
 /// A certificate that will be signed: its serial number and bytes are stored.
@@ -87,7 +92,10 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         extensions: order.extensions,
         key_enciphers: lint::is_rsa_key(order.spki_der),
     };
-    let composition = compose(order.template, &csr, order.api.as_ref(), &key_id)?;
+    let mut composition = compose(order.template, &csr, order.api.as_ref(), &key_id)?;
+    // A root's own certificate is in no list: nothing above it could revoke it.
+    let published = installed.map(|_| order.published).unwrap_or_default();
+    published.add_to(&mut composition.extensions);
     let subject_der = match &composition.subject {
         SubjectSource::Csr => order.subject_der.to_vec(),
         SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args)?,
@@ -127,6 +135,7 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         signature: order.signature,
         window,
         issuer: installed.map(|installed| installed.fingerprint.clone()),
+        partition: published.partition,
     })
 }
 
@@ -145,7 +154,7 @@ fn period(installed: Option<&Installed>, usage: UsageMode) -> Period {
     }
 }
 
-fn fresh_serial() -> Result<Serial> {
+pub(super) fn fresh_serial() -> Result<Serial> {
     Serial::from_random(random::bytes()?).ok_or_else(|| {
         Error::new(
             ErrorKind::Internal,
@@ -155,7 +164,7 @@ fn fresh_serial() -> Result<Serial> {
 }
 
 /// Refuses, with this kind, what breaks a rule; the message names every broken rule.
-fn linted(tbs: &[u8], issuer: &Issuer<'_>, kind: ErrorKind) -> Result<()> {
+pub(super) fn linted(tbs: &[u8], issuer: &Issuer<'_>, kind: ErrorKind) -> Result<()> {
     lint::lint_tbs(tbs, issuer).map_err(|findings| {
         let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
         Error::new(
@@ -206,37 +215,49 @@ pub(super) async fn intend(
     token: Option<&Token>,
     now: Timestamp,
 ) -> Result<Intent, StoreError> {
-    let key = format!("{}/{}", authority.key, prepared.serial.hex());
-    let intended = Intended {
-        tbs: prepared.tbs,
-        signature: prepared.signature,
-        issuer: prepared.issuer.map(Into::into),
-        issued_at: now,
-        not_before: prepared.window.not_before,
-        not_after: prepared.window.not_after,
-    };
-    let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
     let mut batch = Batch::new();
     batch.expect(
         AUTHORITIES,
         authority.key.as_str(),
         Expect::Version(authority.version),
     );
-    batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &intended);
+    let intent = enqueue(&mut batch, &authority.key, prepared, now);
     if let Some(token) = token {
         let arn = format!(
             "{}/certificate/{}",
             authority.value.ca.arn(),
-            prepared.serial.hex()
+            intent.serial.hex()
         );
         token.settle(&mut batch, &arn, now);
     }
     store.commit(batch).await?;
-    Ok(Intent {
+    Ok(intent)
+}
+
+/// Puts into the batch that this certificate of the authority with the key `authority` is going to be signed.
+pub(super) fn enqueue(
+    batch: &mut Batch,
+    authority: &str,
+    prepared: Prepared,
+    now: Timestamp,
+) -> Intent {
+    let key = format!("{}/{}", authority, prepared.serial.hex());
+    let intended = Intended {
+        tbs: prepared.tbs,
+        signature: prepared.signature,
+        issuer: prepared.issuer.map(Into::into),
+        partition: prepared.partition,
+        issued_at: now,
+        not_before: prepared.window.not_before,
+        not_after: prepared.window.not_after,
+    };
+    let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
+    batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &intended);
+    Intent {
         serial: prepared.serial,
         key,
         intended,
-    })
+    }
 }
 
 /// Signs what was intended, compares, stores, in this haste.
@@ -300,6 +321,7 @@ async fn sign_and_store(
     let issued = Issued {
         certificate,
         issuer: intended.issuer,
+        partition: intended.partition,
         issued_at: intended.issued_at,
         not_before: intended.not_before,
         not_after: intended.not_after,

@@ -14,6 +14,7 @@ mod own_certificate;
 mod passthrough;
 mod purge;
 mod record;
+pub mod revocation;
 mod sharing;
 mod text;
 
@@ -25,10 +26,11 @@ pub use authorities::{
     get_certificate_authority_csr, list_certificate_authorities, restore_certificate_authority,
     update_certificate_authority,
 };
-pub use certificates::{get_certificate, issue_certificate, revoke_certificate};
+pub use certificates::{get_certificate, issue_certificate};
 pub use own_certificate::{
     get_certificate_authority_certificate, import_certificate_authority_certificate,
 };
+pub use revocation::revoke::revoke_certificate;
 pub use sharing::{
     create_permission, delete_permission, delete_policy, get_policy, list_permissions, list_tags,
     put_policy, tag_certificate_authority, untag_certificate_authority,
@@ -45,6 +47,7 @@ use crate::App;
 pub(crate) use authorities::PURGE_QUEUE;
 pub(crate) use issue::ISSUE_QUEUE;
 pub(crate) use issuers::Issuers;
+pub(crate) use revocation::{LIST_QUEUE, SIGNER_QUEUE};
 
 /// Completes the certificate that this item of [`ISSUE_QUEUE`] intends. Answers whether the item was
 /// settled together with the outcome.
@@ -74,6 +77,17 @@ pub(crate) async fn purge_part(app: &Arc<App>, lease: &Lease) -> Result<Option<T
         purge::Left::More => Some(now),
         purge::Left::Nothing => None,
     })
+}
+
+/// Makes the revocation list that this item of [`LIST_QUEUE`] names. Answers when it is due again.
+pub(crate) async fn make_list(app: &App, lease: &Lease) -> Result<Option<Timestamp>> {
+    revocation::build::build(app, lease.id()).await
+}
+
+/// Sees to it that somebody signs the OCSP answers of the authority that this item of [`SIGNER_QUEUE`] names. Answers when
+/// to look again.
+pub(crate) async fn renew_signer(app: &App, lease: &Lease) -> Result<Option<Timestamp>> {
+    revocation::signer::renew(app, lease.id()).await
 }
 
 /// Models, `IdempotencyToken`: "time out after five minutes".

@@ -11,6 +11,8 @@ use keystead_store::{Batch, Expect, Store, Versioned};
 use super::record::{
     AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
 };
+use super::revocation::record::{LISTS, List, NAMES, PARTITIONS, PARTS, Part, REVOKED, Revoked};
+use super::revocation::responder;
 use crate::App;
 
 /// What is left of an authority.
@@ -35,6 +37,8 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
         app.keys.destroy(&found.value.key).await?;
         let mut batch = Batch::new();
         batch.delete(AUTHORITIES, key, Expect::Version(found.version));
+        batch.delete(PARTITIONS, key, Expect::Any);
+        responder::close(&mut batch, &found)?;
         store.commit(batch).await?;
         return Ok(Left::More);
     }
@@ -43,6 +47,18 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
     let certificates = keys::<Issued>(store, CERTIFICATES, &prefix).await?;
     for certificate in &certificates {
         batch.delete(CERTIFICATES, certificate.as_str(), Expect::Any);
+    }
+    for entry in keys::<Revoked>(store, REVOKED, &prefix).await? {
+        batch.delete(REVOKED, entry, Expect::Any);
+    }
+    for list in keys::<List>(store, LISTS, &prefix).await? {
+        if let Some((_, name)) = list.rsplit_once('/') {
+            batch.delete(NAMES, name, Expect::Any);
+        }
+        batch.delete(LISTS, list, Expect::Any);
+    }
+    for part in store.scan::<Part>(PARTS, &prefix, None, FEW).await? {
+        batch.delete(PARTS, part.key, Expect::Any);
     }
     if certificates.is_empty() {
         for own in keys::<OwnCertificate>(store, OWN_CERTIFICATES, &prefix).await? {
@@ -65,6 +81,9 @@ async fn keys<T: Versioned>(
     Ok(found.into_iter().map(|stored| stored.key).collect())
 }
 
-/// Under the store's bound of 1024 steps a commit, and the writer is free for others after a few
+/// All kinds together under the store's bound of 1024 steps a commit, and the writer is free for others after a few
 /// milliseconds.
-const PART: usize = 256;
+const PART: usize = 200;
+
+/// Parts of lists have megabytes.
+const FEW: usize = 4;

@@ -64,6 +64,9 @@ pub(super) struct Intended {
     pub(super) signature: SignatureAlgorithm,
     /// As [`Issued::issuer`].
     pub(super) issuer: Option<serde_bytes::ByteBuf>,
+    /// As [`Issued::partition`].
+    #[serde(default)]
+    pub(super) partition: Option<String>,
     /// When it was asked for.
     pub(super) issued_at: Timestamp,
     /// First second of its validity (Unix time).
@@ -85,6 +88,9 @@ pub(super) struct Issued {
     /// Fingerprint of the certificate that the authority worked under; `None` where the authority
     /// signed its own.
     pub(super) issuer: Option<serde_bytes::ByteBuf>,
+    /// The revocation list that it belongs to; `None` where that is the complete one.
+    #[serde(default)]
+    pub(super) partition: Option<String>,
     /// When it was asked for.
     pub(super) issued_at: Timestamp,
     /// First second of its validity (Unix time).

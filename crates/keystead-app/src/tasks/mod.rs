@@ -61,7 +61,9 @@ fn all() -> Vec<Task> {
         kms_keys::DELETE,
         kms_keys::SCRUB,
         pca::ISSUE,
+        pca::LISTS,
         pca::PURGE,
+        pca::SIGNERS,
         tokens::TOKENS,
     ]
 }
@@ -277,9 +279,9 @@ const CONCURRENT_STEPS: usize = 8;
 /// The clock may be set while a loop sleeps; it looks again at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// What is left halfway, on purpose or by a crash, waits for no longer than this; looking costs one
-/// read of an index.
-const QUIET_SLEEP: Duration = Duration::from_secs(10);
+/// What is left halfway, on purpose or by a crash, waits for no longer than this, and a revocation until it stands in its
+/// list; looking costs one read of an index.
+const QUIET_SLEEP: Duration = Duration::from_secs(2);
 
 /// Enough for a full disk not to fill the log as well.
 const AFTER_STORE_FAILURE: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! What private CAs do by themselves: complete certificates that a crash left halfway, and remove
-//! authorities whose restoration period is over.
+//! What private CAs do by themselves: complete certificates that a crash left halfway, make revocation lists, replace who
+//! signs OCSP answers, and remove authorities whose restoration period is over.
 
 use std::sync::Arc;
 
@@ -22,6 +22,23 @@ pub(super) const ISSUE: Task = Task {
 pub(super) const PURGE: Task = Task {
     queue: pca::PURGE_QUEUE,
     step: purge,
+    quiet: false,
+};
+
+/// Every revocation makes a list due, thousands a second at times: one look then makes it once for all of them.
+pub(super) const LISTS: Task = Task {
+    queue: pca::LIST_QUEUE,
+    step: |app, lease| {
+        async move { again(app, lease, pca::make_list(app, lease).await?).await }.boxed()
+    },
+    quiet: true,
+};
+
+pub(super) const SIGNERS: Task = Task {
+    queue: pca::SIGNER_QUEUE,
+    step: |app, lease| {
+        async move { again(app, lease, pca::renew_signer(app, lease).await?).await }.boxed()
+    },
     quiet: false,
 };
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
+use keystead_app::pca::revocation::{OcspReply, ServedList};
 use keystead_app::{Credential, Found, Presented, Principal};
 use keystead_core::{AccountId, Error};
 use keystead_server::{
@@ -23,6 +24,8 @@ use crate::client::PATIENCE;
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET: &str = "not so secret";
+/// The one revocation list that there is.
+pub const LIST: &str = "01234567-89ab-4def-8123-456789abcdef";
 pub const NOW: &str = "2026-11-21T12:00:00Z";
 
 pub fn now() -> Timestamp {
@@ -80,6 +83,25 @@ impl Backend for Fake {
             },
             secret: SECRET.to_owned().into(),
         }))
+    }
+
+    async fn revocation_list(&self, name: &str) -> Result<Option<Arc<ServedList>>, Error> {
+        Ok((name == LIST).then(|| {
+            Arc::new(ServedList {
+                der: vec![0x30, 0].into(),
+                number: 7,
+                this_update: now().as_second(),
+                next_update: now().as_second() + 30,
+            })
+        }))
+    }
+
+    /// Repeats what was asked.
+    async fn ocsp(&self, request: &[u8]) -> OcspReply {
+        OcspReply {
+            der: request.to_vec().into(),
+            holds: Some((now().as_second(), now().as_second() + 3600)),
+        }
     }
 
     fn stranger(&self) -> Principal {

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use keystead_core::ErrorKind;
-use keystead_core::pca::{Template, Validity, ValidityUnit};
+use keystead_core::pca::{Published, Template, Validity, ValidityUnit};
 use keystead_core::x509::KeySpec;
 use keystead_crypto::x509::Csr;
 use keystead_store::{Haste, StoreError, Stored};
@@ -27,6 +27,7 @@ fn order(csr: &Csr) -> Order<'_> {
             unit: ValidityUnit::Years,
         },
         not_before: None,
+        published: Published::default(),
     }
 }
 
