@@ -23,6 +23,7 @@ pub mod kms;
 pub mod lint;
 pub mod pca;
 pub mod rolesanywhere;
+pub mod rotation;
 pub mod tags;
 mod uuid;
 pub mod x509;
