@@ -14,6 +14,7 @@
 
 mod alone;
 mod aws;
+mod database;
 mod envoy;
 mod http;
 mod keystead;
@@ -24,6 +25,7 @@ mod wait;
 
 pub use alone::alone;
 pub use aws::Aws;
+pub use database::{ADMINISTRATOR_PASSWORD, Database, DatabaseKind};
 pub use envoy::Envoy;
 pub use http::get;
 pub use keystead::{Failure, Keystead, Start};

@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "keystead-store",
         ],
     ),
+    ("keystead-rotate", &["keystead-core", "keystead-crypto"]),
     ("keystead-xds", &[]),
     (
         "keystead-server",
@@ -46,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "keystead-wire",
             "keystead-store",
             "keystead-app",
+            "keystead-rotate",
             "keystead-xds",
             "keystead-server",
         ],
@@ -78,7 +80,7 @@ const WALLS: &[Wall] = &[
         because: "there is one TLS stack, rustls",
     },
     Wall {
-        libraries: &["rusqlite", "libsqlite3-sys", "tokio-postgres", "rmp-serde"],
+        libraries: &["rusqlite", "libsqlite3-sys", "rmp-serde"],
         only: &["keystead-store"],
         because: "engines and the stored form of a record are the store's own business",
     },
@@ -93,21 +95,32 @@ const WALLS: &[Wall] = &[
         because: "the AWS protocols are spoken by keystead-wire alone",
     },
     Wall {
-        libraries: &["mysql_async", "ldap3", "tiberius"],
+        libraries: &["tokio-postgres"],
+        only: &["keystead-store", "keystead-rotate"],
+        because: "an engine of the store, and one of the rotators' servers",
+    },
+    Wall {
+        libraries: &[
+            "mysql_async",
+            "postgres-protocol",
+            "tokio-postgres-rustls",
+            "ldap3",
+            "tiberius",
+            "redis",
+            "bcrypt",
+        ],
         only: &["keystead-rotate"],
         because: "database clients belong to the rotators",
     },
     Wall {
-        libraries: &[
-            "rustls",
-            "rustls-native-certs",
-            "tokio-rustls",
-            "hyper",
-            "hyper-util",
-            "axum",
-        ],
+        libraries: &["rustls", "rustls-native-certs", "tokio-rustls"],
+        only: &["keystead-server", "keystead", "keystead-rotate"],
+        because: "only the server, the rotators and the binary touch sockets",
+    },
+    Wall {
+        libraries: &["hyper", "hyper-util", "axum"],
         only: &["keystead-server", "keystead"],
-        because: "only the server and the binary touch sockets",
+        because: "only the server and the binary speak HTTP",
     },
     Wall {
         libraries: &["clap", "indicatif", "tracing-subscriber", "toml"],

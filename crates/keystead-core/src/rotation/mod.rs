@@ -8,6 +8,7 @@
 
 mod credential;
 mod cron;
+mod job;
 mod machine;
 #[cfg(test)]
 mod machine_tests;
@@ -17,7 +18,8 @@ mod schedule;
 
 pub use credential::{CANDIDATE_RANDOM, Credential, candidate};
 pub use cron::Cron;
+pub use job::{Deed, Heard, Job, Login, Place, Wanted};
 pub use machine::{Change, Label, Move, Seen, Sight, With, next};
 pub use rotator::{Authority, Engine, Rotator};
 pub use run::{Failure, Phase, Run};
-pub use schedule::{Rules, Schedule, Window};
+pub use schedule::{Schedule, Window};

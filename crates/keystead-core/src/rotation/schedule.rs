@@ -12,17 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::cron::{Cron, SHORTEST_HOURS};
 
-/// `RotationRules`, as they were given and are shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rules {
-    /// `AutomaticallyAfterDays`.
-    pub automatically_after_days: Option<i64>,
-    /// `Duration`.
-    pub duration: Option<String>,
-    /// `ScheduleExpression`.
-    pub schedule_expression: Option<String>,
-}
-
 /// The rules, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -47,17 +36,22 @@ pub struct Window {
     pub closes: Timestamp,
 }
 
-impl Rules {
-    /// Understands them, or says what is wrong with them. Rules that say nothing are no schedule.
-    pub fn schedule(&self) -> Result<Option<Schedule>, String> {
-        let every = match (self.automatically_after_days, &self.schedule_expression) {
+impl Schedule {
+    /// Understands `AutomaticallyAfterDays`, `Duration` and `ScheduleExpression`, or says what is wrong with them. `None` where
+    /// they say nothing.
+    pub fn parse(
+        after_days: Option<i64>,
+        duration: Option<&str>,
+        expression: Option<&str>,
+    ) -> Result<Option<Self>, String> {
+        let every = match (after_days, expression) {
             (Some(_), Some(_)) => {
                 return Err(
                     "You can specify either AutomaticallyAfterDays or ScheduleExpression, but not both."
                         .into(),
                 );
             }
-            (None, None) if self.duration.is_some() => {
+            (None, None) if duration.is_some() => {
                 return Err(
                     "A Duration needs a ScheduleExpression or AutomaticallyAfterDays.".into(),
                 );
@@ -68,13 +62,10 @@ impl Rules {
                 format!("The schedule expression '{text}' is not valid: {cause}.")
             })?,
         };
-        let hours = self.duration.as_deref().map(|text| window(text, &every));
-        let hours = hours.transpose()?;
-        Ok(Some(Schedule { every, hours }))
+        let hours = duration.map(|text| window(text, &every)).transpose()?;
+        Ok(Some(Self { every, hours }))
     }
-}
 
-impl Schedule {
     /// The first window that opens behind `last`, when the secret was rotated last or rotation was turned on; `since` is when
     /// the schedule was set. `None` at the end of the calendar.
     pub fn next(&self, last: Timestamp, since: Timestamp) -> Option<Window> {
@@ -240,16 +231,8 @@ mod tests {
         text.parse().expect("a time")
     }
 
-    fn rules(expression: &str, duration: Option<&str>) -> Rules {
-        Rules {
-            automatically_after_days: None,
-            duration: duration.map(Into::into),
-            schedule_expression: Some(expression.into()),
-        }
-    }
-
     fn schedule(expression: &str, duration: Option<&str>) -> Schedule {
-        let parsed = rules(expression, duration).schedule();
+        let parsed = Schedule::parse(None, duration, Some(expression));
         parsed.expect("valid").expect("a schedule")
     }
 
@@ -354,11 +337,8 @@ mod tests {
 
     #[test]
     fn days_count_from_the_last_rotation() {
-        let rules = Rules {
-            automatically_after_days: Some(30),
-            ..Rules::default()
-        };
-        let schedule = rules.schedule().expect("valid").expect("a schedule");
+        let parsed = Schedule::parse(Some(30), None, None);
+        let schedule = parsed.expect("valid").expect("a schedule");
         let window = schedule.next(at("2026-01-01T10:30:00Z"), at("2025-01-01T00:00:00Z"));
         let window = window.expect("a window");
         assert_eq!(window.opens, at("2026-01-31T00:00:00Z"));
@@ -394,21 +374,13 @@ mod tests {
             ("cron(0 0,8 * * ? *)", Some("9h"), "into the next one"),
         ];
         for (expression, duration, cause) in cases {
-            let refusal = rules(expression, *duration).schedule();
+            let refusal = Schedule::parse(None, *duration, Some(expression));
             let refusal = refusal.expect_err(expression);
             assert!(refusal.contains(cause), "{expression}: {refusal}");
         }
-        let both = Rules {
-            automatically_after_days: Some(1),
-            ..rules("rate(1 day)", None)
-        };
-        assert!(both.schedule().is_err());
-        let lone = Rules {
-            duration: Some("2h".into()),
-            ..Rules::default()
-        };
-        assert!(lone.schedule().is_err());
-        assert_eq!(Rules::default().schedule(), Ok(None));
+        assert!(Schedule::parse(Some(1), None, Some("rate(1 day)")).is_err());
+        assert!(Schedule::parse(None, Some("2h"), None).is_err());
+        assert_eq!(Schedule::parse(None, None, None), Ok(None));
     }
 
     #[test]
