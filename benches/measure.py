@@ -29,24 +29,33 @@ class Measured:
 
 
 def wrk(server, request, seconds, folder, connections=CONNECTIONS):
-    """The same request again and again over so many connections; times in milliseconds."""
+    """The same request again and again over so many connections, or a list of them in turn; times in milliseconds."""
     script = folder / "request.lua"
-    headers = "\n".join(f"wrk.headers[{lua(name)}] = {lua(value)}" for name, value in request.headers.items())
-    body = f"wrk.body = {lua(request.body)}" if request.body else ""
+    requests = request if isinstance(request, list) else [request]
+    shown = ",\n".join(formatted(request) for request in requests)
     report = 'print(string.format("figures %d %d %f %f %d", s.requests, s.duration, l:percentile(50), l:percentile(99), failed))'
     failed = "local failed = s.errors.status + s.errors.connect + s.errors.read + s.errors.write + s.errors.timeout"
     script.write_text(
-        f"wrk.method = {lua(request.method)}\n{headers}\n{body}\ndone = function(s, l)\n{failed}\n{report}\nend\n"
+        f"local all = {{{shown}}}\nlocal turn = 0\nlocal made = {{}}\n"
+        "init = function()\nfor i, r in ipairs(all) do made[i] = wrk.format(r[1], r[2], r[3], r[4]) end\nend\n"
+        "request = function()\nturn = turn % #made + 1\nreturn made[turn]\nend\n"
+        f"done = function(s, l)\n{failed}\n{report}\nend\n"
     )
     pid = server.process.pid
     before, begun = cpu_seconds(pid), time.monotonic()
     ran = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, server.endpoint + request.path],
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, server.endpoint],
         capture_output=True, text=True, check=True, timeout=seconds + 60,
     )  # fmt: skip
     cores = (cpu_seconds(pid) - before) / (time.monotonic() - begun)
     requests, micros, p50, p99, failed = re.search(r"figures (\d+) (\d+) (\S+) (\S+) (\d+)", ran.stdout).groups()
     return Measured(int(requests) / int(micros) * 1e6, float(p50) / 1000, float(p99) / 1000, int(failed), cores)
+
+
+def formatted(request):
+    """A request as a Lua table: method, path, headers, body."""
+    headers = ", ".join(f"[{lua(name)}] = {lua(value)}" for name, value in request.headers.items())
+    return f"{{{lua(request.method)}, {lua(request.path)}, {{{headers}}}, {lua(request.body) if request.body else 'nil'}}}"
 
 
 def lua(text):

@@ -15,7 +15,12 @@ LOAD_SECONDS = (0.03, 0.3)
 class Caller:
     """awsJson calls with as little around them as the SDK's signature needs. One a thread."""
 
-    TARGETS = {"acm-pca": "ACMPrivateCA", "acm": "CertificateManager", "kms": "TrentService"}
+    TARGETS = {
+        "acm-pca": "ACMPrivateCA",
+        "acm": "CertificateManager",
+        "kms": "TrentService",
+        "secretsmanager": "secretsmanager",
+    }
 
     def __init__(self, server):
         self.server = server

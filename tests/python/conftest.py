@@ -55,6 +55,11 @@ def kms(server):
 
 
 @pytest.fixture(scope="session")
+def sm(server):
+    return server.client("secretsmanager")
+
+
+@pytest.fixture(scope="session")
 def rolesanywhere(server):
     return server.client("rolesanywhere")
 

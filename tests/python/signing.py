@@ -20,6 +20,7 @@ PROTOCOLS = {
     "sts": ["query"],
     "iam": ["query"],
     "kms": ["json"],
+    "secretsmanager": ["json"],
     "rolesanywhere": ["rest-json"],
     "rolesanywhere-sessions": ["rest-json"],
     "kms-xks-proxy": ["rest-json"],

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds what users run, then measures it beside the machine's own limits.
 //!
-//! The measuring itself is `benches/bench.py`, and with `kms` or `revocation` as the first argument `benches/kms.py` or
-//! `benches/revocation.py`: requests have to be signed by a real client, and the helpers of the tests start the server.
+//! The measuring itself is `benches/bench.py`, and with `kms`, `revocation` or `secrets` as the first argument the script of that
+//! name: requests have to be signed by a real client, and the helpers of the tests start the server.
 
 use crate::{Outcome, shell, test};
 
@@ -15,6 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (script, arguments) = match arguments.split_first() {
         Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
         Some((first, rest)) if first == "revocation" => ("benches/revocation.py", rest),
+        Some((first, rest)) if first == "secrets" => ("benches/secrets.py", rest),
         _ => ("benches/bench.py", arguments),
     };
     bench.arg(script).args(arguments);

@@ -18,7 +18,6 @@ use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::hsm::{Hsm, HsmOptions};
 use crate::iam::last_used::{LAST_USES, LastUse};
-use crate::kms;
 use crate::lasts::{self, Lasts};
 use crate::nodes::Deliveries;
 use crate::outbound::{Exchange, Fetch};
@@ -28,6 +27,7 @@ use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
 use crate::xks::{HealthKey, KnownProxies};
+use crate::{kms, secrets};
 
 /// What every use case works with.
 pub struct App {
@@ -65,6 +65,8 @@ pub struct App {
     pub(crate) sessions: Sessions,
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) kms_stores: kms::KnownStores,
+    pub(crate) secrets: secrets::Known,
+    pub(crate) secret_accesses: secrets::Accesses,
     pub(crate) exchange: Exchange,
     pub(crate) xks_proxies: KnownProxies,
     pub(crate) xks_health: HealthKey,
@@ -168,6 +170,8 @@ impl App {
             policies: Known::new(&store),
             kms_keys: kms::Known::new(&store),
             kms_stores: kms::KnownStores::new(&store),
+            secrets: secrets::Known::new(&store),
+            secret_accesses: secrets::Accesses::default(),
             exchange: options.exchange,
             xks_proxies: KnownProxies::new(&store),
             xks_health: HealthKey::default(),

@@ -7,14 +7,14 @@
 //! (`keystead_refused_total`), so that a flood of nonsense cannot fill the journal.
 
 use jiff::Timestamp;
-use keystead_core::AccountId;
+use keystead_core::{AccountId, Error, ErrorKind};
 use keystead_wire::schema::{Kind, OperationDef, Schema};
 use keystead_wire::value::Value;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::sts::Session;
-use crate::{Ctx, Principal, PrincipalKind};
+use crate::{Ctx, Principal, PrincipalKind, fault};
 
 /// How a call ended.
 pub(crate) enum Ending<'a> {
@@ -51,12 +51,59 @@ pub(crate) fn event(
         error,
         event_id,
         read_only,
+        through: None,
     })
+}
+
+/// Writes down what a service did in the name of the caller of `ctx`: an operation that reads, its own or another service's,
+/// refused or not.
+pub(crate) async fn record_through(
+    ctx: &Ctx,
+    operation: &'static OperationDef,
+    service: &'static str,
+    parameters: &serde_json::Value,
+    refusal: Option<&Error>,
+) -> Result<(), Error> {
+    let refusal = refusal.map(|error| fault::answer(operation, error));
+    let error = refusal.as_ref();
+    let id = crate::ids::uuid()?;
+    let parameters = serde_json::value::to_raw_value(parameters).map_err(unwritable)?;
+    let event = serde_json::to_vec(&Event {
+        ctx,
+        operation,
+        parameters: Some(&parameters),
+        answer: None,
+        error: error.map(|error| (error.code, error.message.as_str())),
+        event_id: &id,
+        read_only: true,
+        through: Some(service),
+    });
+    append(ctx, event.map_err(unwritable)?).await
+}
+
+/// Appends an event to the journal; where it does not take it, the call may not be answered.
+pub(crate) async fn append(ctx: &Ctx, event: Vec<u8>) -> Result<(), Error> {
+    ctx.app.journal.append(event).await.map_err(|error| {
+        tracing::error!(request_id = ctx.request_id, %error, "the audit journal refuses events; calls are refused until it takes them");
+        Error::new(
+            ErrorKind::Unavailable,
+            "The call could not be recorded in the audit journal, so its answer is withheld; the server's operator must make room or repair the journal.",
+        )
+    })?;
+    Ok(())
+}
+
+/// The refusal where an event has no form.
+pub(crate) fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("cannot write an audit event: {error}"),
+    )
 }
 
 /// AWS's reading operations are recognisable by their verbs.
 fn is_read_only(operation: &str) -> bool {
-    ["Get", "List", "Describe", "Search"]
+    ["Get", "List", "Describe", "Search", "BatchGet"]
         .iter()
         .any(|verb| operation.starts_with(verb))
 }
@@ -69,6 +116,8 @@ struct Event<'a> {
     error: Option<(&'a str, &'a str)>,
     event_id: &'a str,
     read_only: bool,
+    /// The service that made the call in the caller's name.
+    through: Option<&'a str>,
 }
 
 impl Serialize for Event<'_> {
@@ -76,16 +125,18 @@ impl Serialize for Event<'_> {
         let Self { ctx, operation, .. } = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("eventVersion", EVENT_VERSION)?;
-        map.serialize_entry("userIdentity", &Identity(ctx))?;
+        map.serialize_entry("userIdentity", &Identity(ctx, self.through))?;
         map.serialize_entry("eventTime", &seconds(ctx.now))?;
         map.serialize_entry("eventSource", &Source(operation.service.signing_name))?;
         map.serialize_entry("eventName", operation.name)?;
         map.serialize_entry("awsRegion", ctx.region.as_str())?;
-        match ctx.source_ip {
-            Some(address) => map.serialize_entry("sourceIPAddress", &address)?,
-            None => map.serialize_entry("sourceIPAddress", "local")?,
+        match (self.through, ctx.source_ip) {
+            (Some(service), _) => map.serialize_entry("sourceIPAddress", service)?,
+            (None, Some(address)) => map.serialize_entry("sourceIPAddress", &address)?,
+            (None, None) => map.serialize_entry("sourceIPAddress", "local")?,
         }
-        map.serialize_entry("userAgent", &ctx.user_agent)?;
+        let agent = self.through.unwrap_or(&ctx.user_agent);
+        map.serialize_entry("userAgent", agent)?;
         if let Some((code, message)) = self.error {
             map.serialize_entry("errorCode", code)?;
             map.serialize_entry("errorMessage", message)?;
@@ -125,7 +176,7 @@ fn account(principal: &Principal) -> &AccountId {
     }
 }
 
-struct Identity<'a>(&'a Ctx);
+struct Identity<'a>(&'a Ctx, Option<&'a str>);
 
 impl Serialize for Identity<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -154,6 +205,11 @@ impl Serialize for Identity<'_> {
                 map.serialize_entry("identityProvider", &proxy.arn())?;
                 return map.end();
             }
+            PrincipalKind::Service(name) => {
+                map.serialize_entry("type", "AWSService")?;
+                map.serialize_entry("invokedBy", name)?;
+                return map.end();
+            }
             PrincipalKind::WebIdentity(proven) => {
                 map.serialize_entry("type", "WebIdentityUser")?;
                 if let Some(identity) = proven.get() {
@@ -174,6 +230,9 @@ impl Serialize for Identity<'_> {
         }
         if let Some(session) = &principal.session {
             map.serialize_entry("sessionContext", &SessionContext(principal, session))?;
+        }
+        if let Some(service) = self.1 {
+            map.serialize_entry("invokedBy", service)?;
         }
         map.end()
     }

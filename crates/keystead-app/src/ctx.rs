@@ -84,6 +84,8 @@ pub enum PrincipalKind {
     Workload(Arc<Workload>),
     /// Whoever has the credential of an external key store proxy: AWS's KMS, or another.
     XksProxy(Arc<Proxy>),
+    /// A service of this installation that does by itself what it was asked to do, by its principal's name.
+    Service(&'static str),
 }
 
 impl Principal {
@@ -141,6 +143,33 @@ impl Principal {
 }
 
 impl Ctx {
+    /// The context of what a service does by itself in an account and region.
+    pub(crate) fn of_service(
+        app: &Arc<App>,
+        service: &'static str,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<Self> {
+        Ok(Self {
+            app: Arc::clone(app),
+            principal: Principal {
+                account: account.clone(),
+                arn: service.to_owned(),
+                user_id: String::new(),
+                access_key_id: String::new(),
+                kind: PrincipalKind::Service(service),
+                session: None,
+            },
+            region: region.clone(),
+            request_id: crate::ids::uuid()?,
+            source_ip: None,
+            user_agent: service.to_owned(),
+            now: app.env.now(),
+            secure: true,
+            access: Access::default(),
+        })
+    }
+
     /// The account of the caller.
     pub fn account(&self) -> &AccountId {
         &self.principal.account

@@ -13,12 +13,12 @@ use keystead_wire::value::Value;
 use keystead_wire::{
     acm as acm_wire, acm_pca as pca_wire, iam as iam_wire, keystead as nodes_wire, kms as kms_wire,
     kms_xks_proxy as xks_wire, rolesanywhere as ra_wire, rolesanywhere_sessions as session_wire,
-    sts as sts_wire,
+    secretsmanager as secrets_wire, sts as sts_wire,
 };
 
 use crate::audit::{self, Ending};
 use crate::{
-    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, sts, xks,
+    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, secrets, sts, xks,
 };
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
@@ -90,19 +90,8 @@ async fn record(
     ending: &Ending<'_>,
 ) -> Result<(), Error> {
     let id = ctx.access.event_id()?;
-    let event = audit::event(ctx, operation, parameters, ending, id).map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("cannot write an audit event: {error}"),
-        )
-    })?;
-    ctx.app.journal.append(event).await.map_err(|error| {
-        tracing::error!(request_id = ctx.request_id, %error, "the audit journal refuses events; calls are refused until it takes them");
-        Error::new(
-            ErrorKind::Unavailable,
-            "The call could not be recorded in the audit journal, so its answer is withheld; the server's operator must make room or repair the journal.",
-        )
-    })
+    let event = audit::event(ctx, operation, parameters, ending, id);
+    audit::append(ctx, event.map_err(audit::unwritable)?).await
 }
 
 /// The refusal as the caller sees it; what concerns the operator alone goes to the log.
@@ -321,6 +310,32 @@ table! {
         nodes_wire::DeleteXksProxyCredential => xks::delete_xks_proxy_credential,
         nodes_wire::ExposeXksKey => xks::expose_xks_key,
         nodes_wire::WithdrawXksKey => xks::withdraw_xks_key,
+    }
+    "secretsmanager": {
+        secrets_wire::CreateSecret => secrets::create_secret,
+        secrets_wire::DescribeSecret => secrets::describe_secret,
+        secrets_wire::ListSecrets => secrets::list_secrets,
+        secrets_wire::UpdateSecret => secrets::update_secret,
+        secrets_wire::DeleteSecret => secrets::delete_secret,
+        secrets_wire::RestoreSecret => secrets::restore_secret,
+        secrets_wire::GetSecretValue => secrets::get_secret_value,
+        secrets_wire::BatchGetSecretValue => secrets::batch_get_secret_value,
+        secrets_wire::PutSecretValue => secrets::put_secret_value,
+        secrets_wire::ListSecretVersionIds => secrets::list_secret_version_ids,
+        secrets_wire::UpdateSecretVersionStage => secrets::update_secret_version_stage,
+        secrets_wire::GetRandomPassword => secrets::get_random_password,
+        secrets_wire::TagResource => secrets::tag_resource,
+        secrets_wire::UntagResource => secrets::untag_resource,
+        secrets_wire::GetResourcePolicy => secrets::get_resource_policy,
+        secrets_wire::PutResourcePolicy => secrets::put_resource_policy,
+        secrets_wire::DeleteResourcePolicy => secrets::delete_resource_policy,
+        secrets_wire::ValidateResourcePolicy => secrets::validate_resource_policy,
+        secrets_wire::ListResourcePolicies => secrets::list_resource_policies,
+        secrets_wire::ReplicateSecretToRegions => secrets::replicate_secret_to_regions,
+        secrets_wire::RemoveRegionsFromReplication => secrets::remove_regions_from_replication,
+        secrets_wire::AssociateCrossAccountReplica => secrets::associate_cross_account_replica,
+        secrets_wire::DisassociateCrossAccountReplica => secrets::disassociate_cross_account_replica,
+        secrets_wire::StopReplicationToReplica => secrets::stop_replication_to_replica,
     }
     "kms-xks-proxy": {
         xks_wire::GetHealthStatus => xks::get_health_status,

@@ -5,6 +5,7 @@
 //! reference).
 
 mod kms;
+mod secrets;
 mod xks;
 
 use keystead_core::{Error, ErrorKind};
@@ -41,6 +42,7 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
         "iam" => return iam(kind),
         "kms" => return kms::code(kind),
         "kms-xks-proxy" => return xks::code(kind),
+        "secretsmanager" => return secrets::code(kind),
         "sts" => return sts(kind),
         "rolesanywhere" => return roles_anywhere(kind),
         "acm-pca" => Service::Pca,
@@ -79,6 +81,7 @@ pub fn code(service: &str, kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::InvalidTag => service.certificates("InvalidTagException", VALIDATION),
         // KMS refuses what a certificate service asks of it: what its state is, is the caller's.
         ErrorKind::Kms(_) => service.certificates("InvalidStateException", "ConflictException"),
+        ErrorKind::Secrets(_) => return ("InternalFailure", 500),
         ErrorKind::LimitExceeded => "LimitExceededException",
         ErrorKind::MalformedCertificate => service.pca("MalformedCertificateException", VALIDATION),
         ErrorKind::MalformedCsr => service.pca("MalformedCSRException", VALIDATION),
@@ -103,7 +106,9 @@ fn iam(kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::ConcurrentModification | ErrorKind::Conflict => {
             ("ConcurrentModificationException", 409)
         }
-        ErrorKind::Internal | ErrorKind::RequestFailed => ("ServiceFailureException", 500),
+        ErrorKind::Internal | ErrorKind::RequestFailed | ErrorKind::Secrets(_) => {
+            ("ServiceFailureException", 500)
+        }
         ErrorKind::InvalidParameter
         | ErrorKind::InvalidRequest
         | ErrorKind::InvalidTag
@@ -143,7 +148,9 @@ fn sts(kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::InvalidPolicy => ("MalformedPolicyDocumentException", 400),
         ErrorKind::InvalidTag => ("InvalidParameterValue", 400),
         ErrorKind::LimitExceeded => ("PackedPolicyTooLargeException", 400),
-        ErrorKind::Internal | ErrorKind::RequestFailed => ("InternalFailure", 500),
+        ErrorKind::Internal | ErrorKind::RequestFailed | ErrorKind::Secrets(_) => {
+            ("InternalFailure", 500)
+        }
         ErrorKind::Unavailable => ("ServiceUnavailable", 503),
         ErrorKind::AlreadyExists
         | ErrorKind::CertificateMismatch
@@ -175,7 +182,9 @@ fn roles_anywhere(kind: ErrorKind) -> (&'static str, u16) {
         ErrorKind::AccessDenied | ErrorKind::ExpiredToken => ("AccessDeniedException", 403),
         ErrorKind::NotFound => ("ResourceNotFoundException", 404),
         ErrorKind::TooManyTags => ("TooManyTagsException", 400),
-        ErrorKind::Internal | ErrorKind::RequestFailed => ("InternalFailure", 500),
+        ErrorKind::Internal | ErrorKind::RequestFailed | ErrorKind::Secrets(_) => {
+            ("InternalFailure", 500)
+        }
         ErrorKind::ConcurrentModification
         | ErrorKind::IdentityProviderUnreachable
         | ErrorKind::RequestInProgress

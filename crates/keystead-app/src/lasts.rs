@@ -14,7 +14,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::App;
+use crate::{App, secrets};
 
 /// The last of each, by id, with whether it is written down.
 pub(crate) struct Lasts<T> {
@@ -99,8 +99,9 @@ pub(crate) async fn keep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn write_down(app: &App) {
     let access_keys = app.last_uses.write_down(&app.store).await;
     let kms_keys = app.last_usages.write_down(&app.store).await;
-    if let Err(error) = access_keys.and(kms_keys) {
-        tracing::warn!(%error, "when keys were last used is not written down this time");
+    let secrets = secrets::write_accesses_down(app).await;
+    if let Err(error) = access_keys.and(kms_keys).and(secrets) {
+        tracing::warn!(%error, "when keys and secrets were last used is not written down this time");
     }
 }
 

@@ -37,6 +37,7 @@ pub mod outbound;
 pub mod pca;
 mod retry;
 mod rolesanywhere;
+pub mod secrets;
 mod sts;
 pub mod system_ca;
 pub mod tasks;

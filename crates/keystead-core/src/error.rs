@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::kms;
+use crate::{kms, secrets};
 
 /// The result of a decision.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -110,6 +110,8 @@ pub enum ErrorKind {
     RequestInProgress,
     /// The record is used by something and cannot be removed.
     ResourceInUse,
+    /// A refusal that only Secrets Manager knows.
+    Secrets(secrets::Fault),
     /// More tags than a resource may have.
     TooManyTags,
     /// The service cannot answer now; trying again later may work.

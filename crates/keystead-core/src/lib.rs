@@ -24,6 +24,7 @@ pub mod lint;
 pub mod pca;
 pub mod rolesanywhere;
 pub mod rotation;
+pub mod secrets;
 pub mod tags;
 mod uuid;
 pub mod x509;

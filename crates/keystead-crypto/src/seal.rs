@@ -25,10 +25,12 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{CryptoError, random};
 
+mod once;
 mod root;
 mod token;
 pub(crate) mod xaes;
 
+pub use once::{open_under, seal_under};
 pub use root::{RootKey, RootKeyFile, SealedRootKey};
 pub use token::TokenSealer;
 

@@ -417,8 +417,10 @@ fn mentions(code: &str, name: &str) -> bool {
     let code = code
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
-    let mut words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
-    words.any(|word| word == name)
+    // `Kind::Blob` names a variant, not the type.
+    let named = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut words = code.flat_map(|line| line.split(move |c| !named(c)));
+    words.any(|word| word.split("::").next() == Some(name))
 }
 
 fn error_def(name: &str, shape: &Shape) -> String {

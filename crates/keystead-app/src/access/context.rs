@@ -111,6 +111,11 @@ fn of_caller(ctx: &Ctx, context: &mut Context) {
             return;
         }
         PrincipalKind::XksProxy(_) => return,
+        PrincipalKind::Service(name) => {
+            context.set("aws:PrincipalIsAWSService", "true");
+            context.set("aws:PrincipalServiceName", *name);
+            return;
+        }
         PrincipalKind::WebIdentity(proven) => {
             context.set("aws:PrincipalType", "Anonymous");
             if let Some(identity) = proven.get() {

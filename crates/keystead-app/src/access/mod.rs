@@ -199,7 +199,8 @@ impl Access {
             PrincipalKind::Root
             | PrincipalKind::WebIdentity(_)
             | PrincipalKind::Workload(_)
-            | PrincipalKind::XksProxy(_) => None,
+            | PrincipalKind::XksProxy(_)
+            | PrincipalKind::Service(_) => None,
             _ => Some(effective::of(app, principal).await?),
         };
         Ok(Self(Arc::new(Inner {
@@ -404,6 +405,7 @@ pub(crate) fn caller(principal: &Principal) -> Caller<'_> {
                 None => CallerKind::Anonymous,
             },
             PrincipalKind::XksProxy(_) => CallerKind::Anonymous,
+            PrincipalKind::Service(name) => CallerKind::Service(name),
             PrincipalKind::WebIdentity(proven) => match proven.get() {
                 Some(identity) => CallerKind::Federated {
                     provider: &identity.provider_arn,

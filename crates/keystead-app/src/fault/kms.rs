@@ -13,6 +13,7 @@ pub(super) fn code(kind: ErrorKind) -> (&'static str, u16) {
         }
         ErrorKind::Internal
         | ErrorKind::RequestFailed
+        | ErrorKind::Secrets(_)
         | ErrorKind::Unavailable
         | ErrorKind::IdentityProviderUnreachable => return ("KMSInternalException", 500),
         ErrorKind::InvalidArn => "InvalidArnException",

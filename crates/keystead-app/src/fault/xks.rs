@@ -36,6 +36,7 @@ pub(super) fn code(kind: ErrorKind) -> (&'static str, u16) {
         | ErrorKind::RequestAlreadyProcessed
         | ErrorKind::RequestFailed
         | ErrorKind::RequestInProgress
+        | ErrorKind::Secrets(_)
         | ErrorKind::TooManyTags => INTERNAL,
     }
 }

@@ -32,7 +32,8 @@ pub(crate) async fn effective(app: &App, principal: &Principal) -> Result<Effect
         PrincipalKind::Root
         | PrincipalKind::WebIdentity(_)
         | PrincipalKind::Workload(_)
-        | PrincipalKind::XksProxy(_) => Ok(Effective::default()),
+        | PrincipalKind::XksProxy(_)
+        | PrincipalKind::Service(_) => Ok(Effective::default()),
         PrincipalKind::User { name }
         | PrincipalKind::FederatedUser {
             user: Some(name), ..

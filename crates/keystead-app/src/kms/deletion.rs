@@ -35,7 +35,7 @@ pub(crate) async fn end(app: &Arc<App>, lease: &Lease) -> Result<()> {
 }
 
 /// Adds to a commit which removes key material that the store's files are cleared of it.
-pub(super) fn scrub_then(batch: &mut Batch, now: Timestamp) {
+pub(crate) fn scrub_then(batch: &mut Batch, now: Timestamp) {
     batch.enqueue(SCRUB, "files", now, &());
 }
 

@@ -34,6 +34,7 @@ mod stores;
 mod tags;
 #[cfg(test)]
 mod tests;
+pub(crate) mod through;
 pub(crate) mod upkeep;
 mod usable;
 
@@ -64,6 +65,7 @@ pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
 pub(crate) use find::{Known, arn_of};
 pub(crate) use last_usage::{LAST_USAGES, LastUsage};
+pub(crate) use principals::exists as principal_exists;
 pub(crate) use stores::{KnownStores, QUEUE as KEY_STORE_QUEUE, settle as settle_key_store};
 
 /// How many of a listing are answered at once: "If you do not include a value, it defaults to 50" (API reference, ListGrants,

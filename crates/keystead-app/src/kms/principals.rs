@@ -53,6 +53,11 @@ pub(super) async fn resolve(app: &App, text: &str) -> Result<Option<Party>> {
     }))
 }
 
+/// Whether there is somebody of this name.
+pub(crate) async fn exists(app: &App, text: &str) -> Result<bool> {
+    Ok(resolve(app, text).await?.is_some())
+}
+
 /// Whom this text names.
 ///
 /// # Errors
@@ -87,9 +92,10 @@ pub(super) fn keys_of(principal: &Principal) -> Vec<String> {
             keys.push(account);
             keys
         }
-        PrincipalKind::Workload(_) | PrincipalKind::WebIdentity(_) | PrincipalKind::XksProxy(_) => {
-            Vec::new()
-        }
+        PrincipalKind::Workload(_)
+        | PrincipalKind::WebIdentity(_)
+        | PrincipalKind::XksProxy(_)
+        | PrincipalKind::Service(_) => Vec::new(),
     }
 }
 

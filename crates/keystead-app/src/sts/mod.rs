@@ -53,7 +53,8 @@ fn refuse_personal_session(ctx: &Ctx, operation: &str) -> Result<()> {
         PrincipalKind::Role { .. }
         | PrincipalKind::WebIdentity(_)
         | PrincipalKind::Workload(_)
-        | PrincipalKind::XksProxy(_) => false,
+        | PrincipalKind::XksProxy(_)
+        | PrincipalKind::Service(_) => false,
     };
     if personal {
         return Err(session_refused(operation));

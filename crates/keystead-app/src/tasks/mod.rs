@@ -10,6 +10,7 @@ mod acm_renewal;
 mod key_stores;
 mod kms_keys;
 mod pca;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -59,11 +60,13 @@ fn all() -> Vec<Task> {
         kms_keys::ROTATE,
         kms_keys::EXPIRE,
         kms_keys::DELETE,
-        kms_keys::SCRUB,
         pca::ISSUE,
         pca::LISTS,
         pca::PURGE,
         pca::SIGNERS,
+        secrets::DELETE,
+        secrets::PURGE,
+        kms_keys::SCRUB,
         tokens::TOKENS,
     ]
 }

@@ -88,6 +88,7 @@ impl Failure {
             | ErrorKind::RequestAlreadyProcessed
             | ErrorKind::RequestFailed
             | ErrorKind::ResourceInUse
+            | ErrorKind::Secrets(_)
             | ErrorKind::TooManyTags => lasting(R::PcaRequestFailed),
         }
     }

@@ -135,10 +135,6 @@ fn unknown_and_unserved_operations_in_json() {
             "ACMPrivateCA.CreateCertificateAuthorityAuditReport",
             "docs/coverage.md",
         ),
-        (
-            "secretsmanager.GetSecretValue",
-            "GetSecretValue of Secrets Manager is not served; docs/coverage.md",
-        ),
     ] {
         let (status, content_type, body) = refused(&json(target), b"{}");
         assert_eq!((status, &*content_type), (400, JSON), "{target}");

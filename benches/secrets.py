@@ -1,0 +1,140 @@
+"""What Secrets Manager does in a second, with signature, policy, KMS and audit on, beside what this machine can do meanwhile.
+
+`cargo xtask bench secrets` builds the release binary and runs this. As in `bench.py` no figure stands alone: the limit of each is
+measured in the same round, and the ratio is taken within it. GetSecretValue stands beside the bare answer of the same HTTP
+stack. PutSecretValue, which is durable when it is answered, stands beside so many calls as there are connections for each
+fdatasync of the same file system: what it would be if nothing but the disk took time, and every sync were shared by all. Listing
+goes through every secret page by page; its memory is what the server has more after it than before.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "python")]
+
+from callers import Caller  # noqa: E402
+from measure import resident_mib, syncs, wrk  # noqa: E402
+from server import Server  # noqa: E402
+from signing import Request, sign, unsigned  # noqa: E402
+
+VALUE = '{"engine":"mariadb","host":"db.example.internal","username":"app","password":"' + "x" * 32 + '"}'
+# What each operation aims at, as a part of its limit.
+AIMS = {"GetSecretValue": 0.5, "PutSecretValue": 1 / 3}
+# Secrets that values are put to in turn: each gets few of the versions that it may have.
+PUT_TO = 1000
+
+
+class Secrets:
+    """Keystead, with secrets to read and to write."""
+
+    def __init__(self, folder):
+        self.server = Server(folder).start()
+        self.folder = folder
+        self.caller = Caller(self.server)
+        self.caller.call("secretsmanager", "CreateSecret", Name="read", SecretString=VALUE)
+        self.made = 0
+        self.fill(PUT_TO)
+
+    def signed(self, operation, parameters):
+        server = self.server
+        request = unsigned("secretsmanager", operation, parameters=parameters)
+        return sign(request, "secretsmanager", server.host, server.key_id, server.secret)
+
+    def read(self, seconds, connections):
+        return wrk(self.server, self.signed("GetSecretValue", {"SecretId": "read"}), seconds, self.folder, connections)
+
+    def put(self, seconds, connections):
+        # Without a token each call makes a version.
+        requests = [self.signed("PutSecretValue", {"SecretId": f"s{number:06}", "SecretString": VALUE}) for number in range(PUT_TO)]
+        return wrk(self.server, requests, seconds, self.folder, connections)
+
+    def bare(self, seconds, connections):
+        return wrk(self.server, Request("GET", "/health", {}, None), seconds, self.folder, connections)
+
+    def fill(self, count):
+        """Makes secrets until there are so many beside the first."""
+        local = threading.local()
+
+        def make(number):
+            if not hasattr(local, "caller"):
+                local.caller = Caller(self.server)
+            local.caller.call("secretsmanager", "CreateSecret", Name=f"s{number:06}", SecretString=VALUE)
+
+        with concurrent.futures.ThreadPoolExecutor(8) as workers:
+            for _ in workers.map(make, range(self.made, count)):
+                pass
+        self.made = max(self.made, count)
+
+    def list_all(self):
+        """How many secrets are listed, in how many pages and seconds."""
+        listed, pages, more, begun = 0, 0, {}, time.monotonic()
+        while True:
+            page = self.caller.call("secretsmanager", "ListSecrets", MaxResults=100, **more)
+            listed, pages = listed + len(page["SecretList"]), pages + 1
+            if "NextToken" not in page:
+                return listed, pages, time.monotonic() - begun
+            more = {"NextToken": page["NextToken"]}
+
+
+def row(name, measured, beside=""):
+    p50, p99 = f"{measured.p50:.2f}", f"{measured.p99:.2f}"
+    print(f"{name:18}{measured.rate:>9,.0f}{p50:>9}{p99:>9}{measured.cores:>7.2f}  {beside}", flush=True)
+    if measured.failed:
+        sys.exit(f"{measured.failed} requests failed: these figures mean nothing")
+
+
+def rounds(secrets, chosen):
+    ratios = {}
+    print(f"{'':18}{'a second':>9}{'p50 ms':>9}{'p99 ms':>9}{'cores':>7}  ratio to its limit of the same round")
+    for number in range(1, chosen.rounds + 1):
+        for connections in chosen.connections:
+            bare, sync_rate = secrets.bare(chosen.seconds, connections), syncs(secrets.folder)
+            print(f"-- round {number}, {connections} connections, {sync_rate:,.0f} fdatasync a second")
+            row("bare answer", bare)
+            limits = {"GetSecretValue": ("bare", bare.rate), "PutSecretValue": ("shared syncs", sync_rate * connections)}
+            for name, call in (("GetSecretValue", secrets.read), ("PutSecretValue", secrets.put)):
+                measured, (kind, limit) = call(chosen.seconds, connections), limits[name]
+                ratios.setdefault((connections, name, kind), []).append(measured.rate / limit)
+                row(name, measured, f"{measured.rate / limit:.2f} of {kind}")
+    print("-- medians of the rounds")
+    for (connections, name, kind), found in ratios.items():
+        print(f"{name} / {kind}, {connections} connections: {statistics.median(found):.2f} (aim: {AIMS[name]:.2f})", flush=True)
+
+
+def listing(secrets, count):
+    secrets.fill(count)
+    pid = secrets.server.process.pid
+    before = resident_mib(pid)
+    listed, pages, seconds = secrets.list_all()
+    grown = resident_mib(pid) - before
+    print(f"-- {listed:,} secrets listed in {pages:,} pages and {seconds:.1f} s; {before:.0f} MiB before, {grown:+.1f} MiB after")
+    if listed != count + 1:
+        sys.exit(f"{count + 1:,} secrets were to be listed")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=int, default=3, help="length of each run of wrk")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
+    options.add_argument("--secrets", type=int, default=100_000, help="how many are listed")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("KEYSTEAD_BENCH_DIR")) as name:
+        secrets = Secrets(pathlib.Path(name))
+        try:
+            rounds(secrets, chosen)
+            listing(secrets, chosen.secrets)
+        finally:
+            secrets.server.kill()
+
+
+if __name__ == "__main__":
+    main()

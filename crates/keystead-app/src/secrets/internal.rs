@@ -1,0 +1,95 @@
+//! Secrets as the service itself works on them: for tasks, which no caller waits for.
+//!
+//! What a service does by itself was decided when somebody asked for it: who turns rotation on, say. No policy is asked again,
+//! but the state of the KMS key is, and each of its uses leaves an audit event in the service's name.
+
+use std::sync::Arc;
+
+use keystead_core::secrets::{Secret, Select};
+use keystead_core::{AccountId, Region, Result};
+use keystead_store::{Batch, Expect};
+use zeroize::Zeroizing;
+
+use super::SERVICE;
+use super::change::commit;
+use super::find::{self, Found};
+use super::record::{VALUES, place, value_of};
+use super::seal::{self, Value};
+use crate::{App, Ctx};
+
+/// A secret that a task works on, as it is stored.
+pub struct Work {
+    ctx: Ctx,
+    found: Arc<Found>,
+}
+
+impl Work {
+    /// The secret of this name; `None` where it is not there.
+    pub async fn on(
+        app: &Arc<App>,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Result<Option<Self>> {
+        let ctx = Ctx::of_service(app, SERVICE, account, region)?;
+        let found = find::at_hand(&ctx, account, region, name).await?;
+        Ok(found.map(|found| Self { ctx, found }))
+    }
+
+    /// What is told of it.
+    pub fn secret(&self) -> &Secret {
+        &self.found.secret
+    }
+
+    /// The value of one of its versions, as bytes.
+    ///
+    /// # Errors
+    /// As GetSecretValue.
+    pub async fn value(&self, select: Select<'_>) -> Result<Zeroizing<Vec<u8>>> {
+        let version = self.found.secret.select(select)?;
+        let stored = find::value(&self.ctx, &self.found, &version.id).await?;
+        let value = seal::open(&self.ctx, &self.found.secret, &version.id, &stored).await?;
+        Ok(value.into_bytes())
+    }
+
+    /// Gives the version of this id a text as its value, and these labels, and commits that with what else is in the batch.
+    ///
+    /// # Errors
+    /// As PutSecretValue, and [`keystead_core::ErrorKind::ConcurrentModification`] where somebody was quicker.
+    pub async fn put(
+        self,
+        id: &str,
+        text: &str,
+        labels: &[String],
+        mut batch: Batch,
+        edit: impl FnOnce(&mut Secret),
+    ) -> Result<()> {
+        let mut after = self.found.secret.clone();
+        let value = Value::text(text);
+        let (record, key) = seal::seal(&self.ctx, &after, id, &value).await?;
+        after.put(id, key, Some(labels), self.ctx.now)?;
+        edit(&mut after);
+        batch.put(VALUES, value_of(&after, id), &record, Expect::Any);
+        let fresh = Some((id, &value));
+        commit(&self.ctx, &self.found, &mut after, batch, fresh).await
+    }
+
+    /// Commits a change that brings no value.
+    ///
+    /// # Errors
+    /// [`keystead_core::ErrorKind::ConcurrentModification`] where somebody was quicker.
+    pub async fn change(
+        self,
+        batch: Batch,
+        edit: impl FnOnce(&mut Secret) -> Result<()>,
+    ) -> Result<()> {
+        let mut after = self.found.secret.clone();
+        edit(&mut after)?;
+        commit(&self.ctx, &self.found, &mut after, batch, None).await
+    }
+
+    /// What names it in queues: its record key.
+    pub fn place(&self) -> String {
+        place(&self.found.secret)
+    }
+}

@@ -1,0 +1,5 @@
+//! Secrets Manager without its listeners: what a crash leaves, and what happens by itself.
+
+mod crash;
+mod ending;
+mod world;
