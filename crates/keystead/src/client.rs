@@ -25,6 +25,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::Failure;
 use crate::exports::ClientFile;
+use crate::poll::until;
 
 /// A client of one server.
 pub(crate) struct Client {
@@ -139,6 +140,47 @@ impl Client {
         Ok(self.try_call(service, operation, input).await??)
     }
 
+    /// Asks until what is being made is there; answers this member of it.
+    pub(crate) async fn once_there(
+        &self,
+        service: &ServiceDef,
+        operation: &str,
+        input: &Value,
+        member: &str,
+    ) -> Result<String, Failure> {
+        until(operation, MADE, async || {
+            match self.try_call(service, operation, input).await? {
+                Ok(answer) => text(&answer, member).map(|text| Some(text.to_owned())),
+                Err(refused) if refused.code.ends_with("RequestInProgressException") => Ok(None),
+                Err(refused) => Err(refused.into()),
+            }
+        })
+        .await
+    }
+
+    /// The entries of a listing in `member`, page after page.
+    pub(crate) async fn list(
+        &self,
+        service: &ServiceDef,
+        operation: &str,
+        mut input: Value,
+        member: &str,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut all = Vec::new();
+        loop {
+            let mut page = self.call(service, operation, &input).await?;
+            if let Some(Value::Array(found)) = page.get_mut(member).map(Value::take) {
+                all.extend(found);
+            }
+            match (page.get("NextToken"), input.as_object_mut()) {
+                (Some(token @ Value::String(_)), Some(input)) => {
+                    input.insert("NextToken".into(), token.clone());
+                }
+                _ => return Ok(all),
+            }
+        }
+    }
+
     /// Whether the server says that it is ready, with what it says.
     pub(crate) async fn health(&self) -> Result<(bool, Value), Failure> {
         let request = Request::builder()
@@ -235,6 +277,14 @@ fn connector(bundle: Option<&std::path::Path>) -> Result<TlsConnector, Failure> 
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// A member of an answer that must be there.
+pub(crate) fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str, Failure> {
+    answer
+        .get(member)
+        .and_then(Value::as_str)
+        .ok_or_else(|| Failure(format!("the server's answer has no {member}")))
+}
+
 /// Keystead's own service: nodes.
 pub(crate) const KEYSTEAD: &ServiceDef = &keystead_wire::keystead::SERVICE;
 /// Certificate Manager.
@@ -244,5 +294,7 @@ pub(crate) const ACM_PCA: &ServiceDef = &keystead_wire::acm_pca::SERVICE;
 
 /// Longer than the server's own deadline for a request, so that its answer is what is seen.
 const DEADLINE: Duration = Duration::from_secs(70);
+/// A key and a signature take a fraction of a second.
+const MADE: Duration = Duration::from_secs(30);
 /// The largest answers are listings of 1000 entries of some 2 kB.
 const MAX_ANSWER: usize = 8 << 20;

@@ -7,12 +7,14 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod audit;
+mod ca;
 mod client;
 mod config;
 mod demo;
 mod envoy;
 mod exports;
 mod memory;
+mod poll;
 mod root_key;
 mod server_tls;
 mod status;
@@ -34,6 +36,7 @@ First steps:
   keystead up                          start the server
   eval \"$(keystead env)\"               point the AWS tools of this shell at it
   aws sts get-caller-identity          see that it answers
+  keystead ca create NAME              make a root CA, and one below it that issues
   keystead demo mesh                   see two Envoys talk TLS with certificates of a private CA
 ";
 
@@ -49,6 +52,8 @@ enum Command {
     Envoy(envoy::Args),
     /// Make and list accounts.
     Account(account::Args),
+    /// Make a certificate authority that is ready to issue.
+    Ca(ca::Args),
     /// Let AWS's KMS use keys that stay here.
     Xks(xks::Args),
     /// Read and check the audit journal.
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Command::Status(args) => block_on(status::run(args)),
         Command::Envoy(args) => block_on(envoy::run(args)),
         Command::Account(args) => block_on(account::run(args)),
+        Command::Ca(args) => block_on(ca::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),

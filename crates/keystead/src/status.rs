@@ -32,7 +32,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let file = ClientFile::load(args.data_dir.as_deref())?;
     let client = Client::new(&file)?;
     let (ready, health) = client.health().await?;
-    let nodes = nodes(&client).await?;
+    let nodes = client
+        .list(KEYSTEAD, "ListNodes", json!({}), "Nodes")
+        .await?;
     let tokens = tokens(&client).await?;
     let refused = nodes
         .iter()
@@ -71,21 +73,6 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-async fn nodes(client: &Client) -> Result<Vec<Value>, Failure> {
-    let mut nodes = Vec::new();
-    let mut input = json!({});
-    loop {
-        let mut page = client.call(KEYSTEAD, "ListNodes", &input).await?;
-        if let Some(Value::Array(found)) = page.get_mut("Nodes").map(Value::take) {
-            nodes.extend(found);
-        }
-        match page.get("NextToken") {
-            Some(token) => input = json!({ "NextToken": token }),
-            None => return Ok(nodes),
-        }
-    }
 }
 
 /// The tokens; none where the caller may not know of them, in another account than the first.

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::poll::until;
 use super::stage::Stage;
 use crate::Failure;
+use crate::poll::until;
 
 /// The Envoy program: the one that was named, or the first on the PATH, or the one that the tests of
 /// this repository install.

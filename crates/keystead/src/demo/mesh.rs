@@ -17,13 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::envoy::{self, Envoy, get};
 use super::load::{Application, COLOR, Checker, Load};
-use super::poll::until;
 use super::progress::Progress;
 use super::stage::Stage;
-use super::walkthrough::{self, DOMAIN, text};
+use super::walkthrough::{self, DOMAIN};
 use crate::Failure;
-use crate::client::{Client, KEYSTEAD};
+use crate::client::{Client, KEYSTEAD, text};
 use crate::exports::ClientFile;
+use crate::poll::until;
 
 /// Two Envoys talk TLS with certificates of a private CA, renewed under load.
 ///

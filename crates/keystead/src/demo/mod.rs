@@ -3,7 +3,6 @@
 mod envoy;
 mod load;
 mod mesh;
-mod poll;
 mod progress;
 mod stage;
 mod walkthrough;

@@ -1,16 +1,12 @@
 //! Step 2 of AWS's walkthrough "Configuring TLS with AWS Certificate Manager" (App Mesh examples): the
 //! calls that its commands make, in their order.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keystead_wire::schema::ServiceDef;
 use serde_json::{Value, json};
 
-use super::poll::until;
 use crate::Failure;
-use crate::client::{ACM, ACM_PCA, Client};
+use crate::client::{ACM, ACM_PCA, Client, text};
 
 /// The walkthrough's `SERVICES_DOMAIN`.
 pub(super) const DOMAIN: &str = "default.svc.cluster.local";
@@ -23,7 +19,9 @@ pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure
         .await?;
     let arn = text(&created, "CertificateAuthorityArn")?;
     let this = json!({ "CertificateAuthorityArn": arn });
-    let csr = once_there(client, ACM_PCA, "GetCertificateAuthorityCsr", &this, "Csr").await?;
+    let csr = client
+        .once_there(ACM_PCA, "GetCertificateAuthorityCsr", &this, "Csr")
+        .await?;
     let issued = client
         .call(
             ACM_PCA,
@@ -39,7 +37,9 @@ pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure
         .await?;
     let certificate_arn = text(&issued, "CertificateArn")?;
     let which = json!({ "CertificateAuthorityArn": arn, "CertificateArn": certificate_arn });
-    let certificate = once_there(client, ACM_PCA, "GetCertificate", &which, "Certificate").await?;
+    let certificate = client
+        .once_there(ACM_PCA, "GetCertificate", &which, "Certificate")
+        .await?;
     let import =
         json!({ "CertificateAuthorityArn": arn, "Certificate": STANDARD.encode(&certificate) });
     client
@@ -80,7 +80,9 @@ pub(super) async fn certificate(client: &Client, ca_arn: &str) -> Result<String,
     let requested = client.call(ACM, "RequestCertificate", &request).await?;
     let arn = text(&requested, "CertificateArn")?;
     let this = json!({ "CertificateArn": arn });
-    once_there(client, ACM, "GetCertificate", &this, "Certificate").await?;
+    client
+        .once_there(ACM, "GetCertificate", &this, "Certificate")
+        .await?;
     Ok(arn.to_owned())
 }
 
@@ -91,32 +93,3 @@ pub(super) async fn renew(client: &Client, arn: &str) -> Result<(), Failure> {
         .await?;
     Ok(())
 }
-
-/// Asks until what is being made is there.
-async fn once_there(
-    client: &Client,
-    service: &ServiceDef,
-    operation: &str,
-    input: &Value,
-    member: &str,
-) -> Result<String, Failure> {
-    until(operation, ISSUE, async || {
-        match client.try_call(service, operation, input).await? {
-            Ok(answer) => text(&answer, member).map(|text| Some(text.to_owned())),
-            Err(refused) if refused.code.ends_with("RequestInProgressException") => Ok(None),
-            Err(refused) => Err(refused.into()),
-        }
-    })
-    .await
-}
-
-/// A member of an answer that must be there.
-pub(super) fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str, Failure> {
-    answer
-        .get(member)
-        .and_then(Value::as_str)
-        .ok_or_else(|| Failure(format!("the server's answer has no {member}")))
-}
-
-/// A key and a signature take a fraction of a second.
-const ISSUE: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::Failure;
 
 /// Asks until there is an answer, and fails at `deadline` with what was waited for.
-pub(super) async fn until<T, A>(what: &str, deadline: Duration, mut ask: A) -> Result<T, Failure>
+pub(crate) async fn until<T, A>(what: &str, deadline: Duration, mut ask: A) -> Result<T, Failure>
 where
     A: AsyncFnMut() -> Result<Option<T>, Failure>,
 {
