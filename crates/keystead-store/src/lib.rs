@@ -63,7 +63,7 @@ mod store;
 pub use batch::{Batch, Expect, Haste};
 pub use change::{Change, ChangeCount, ChangeFeed, FeedEvent};
 pub use error::{OpenError, StoreError};
-pub use open::StoreOptions;
+pub use open::{Peek, StoreOptions};
 pub use queue::Lease;
 pub use record::{DecodeError, Older, Versioned, decode, encode};
 pub use store::{Collection, MAX_PAGE, Store, Stored, Version};

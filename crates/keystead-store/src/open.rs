@@ -11,9 +11,10 @@ use keystead_crypto::token::Token;
 
 use crate::change::Publisher;
 use crate::dir::DataDir;
+use crate::engine::Row;
 use crate::engine::sqlite::{Opening, Sqlite};
-use crate::store::Inner;
-use crate::{Collection, OpenError, Version, Versioned, journal, record};
+use crate::store::{Inner, MAX_PAGE};
+use crate::{Collection, OpenError, Stored, Version, Versioned, journal, record};
 
 /// How long a start waits for the token that seals the root key: machines come up within a minute,
 /// and systemd waits for a service for one and a half (systemd-system.conf(5),
@@ -123,28 +124,78 @@ fn accept_or_refuse(
     Ok(Some((store, journal)))
 }
 
-/// Reads one record of a store that another server may have open; changes nothing.
-pub(crate) fn peek<T: Versioned>(
-    options: &StoreOptions,
-    collection: Collection,
-    key: &str,
-) -> Result<Option<T>, OpenError> {
-    let dir = DataDir::unlocked(&options.dir);
-    if !holds_data(&dir)? {
-        return Ok(None);
+/// The records of a store, read without opening it: also beside a running server.
+pub struct Peek {
+    opening: Opening,
+    sealer: Sealer,
+}
+
+impl Peek {
+    /// Reads the store of this directory; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// [`OpenError`], as opening the store, except that it does not matter who has it.
+    pub fn open(options: &StoreOptions) -> Result<Option<Self>, OpenError> {
+        let dir = DataDir::unlocked(&options.dir);
+        if !holds_data(&dir)? {
+            return Ok(None);
+        }
+        let root_key = open_root_key(options, &dir, true)?;
+        let opening = Opening::read_only(&dir.store_file())?;
+        let (sealer, _) = open_sealer(&opening, &root_key)?;
+        Ok(Some(Self { opening, sealer }))
     }
-    let root_key = open_root_key(options, &dir, true)?;
-    let opening = Opening::read_only(&dir.store_file())?;
-    let (sealer, _) = open_sealer(&opening, &root_key)?;
-    let damaged = |reason: String| OpenError::Corrupt(format!("{} {key}: {reason}", collection.0));
-    let Some(row) = opening.get(collection.0, key)? else {
-        return Ok(None);
-    };
-    sealer
-        .open(collection.0, key, row.version, &row.sealed)
-        .map_err(|error| damaged(error.to_string()))
-        .and_then(|plain| record::decode(&plain).map_err(|error| damaged(error.to_string())))
-        .map(Some)
+
+    /// The record with this key, as it is now.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it can't be read, or is not what was stored.
+    pub fn get<T: Versioned>(
+        &self,
+        collection: Collection,
+        key: &str,
+    ) -> Result<Option<T>, OpenError> {
+        let row = self.opening.get(collection.0, key)?;
+        let stored = row.map(|row| self.unseal(collection, row)).transpose()?;
+        Ok(stored.map(|stored| stored.value))
+    }
+
+    /// The next records in the order of their keys, at most `limit`. `after` is the last key of the page before.
+    ///
+    /// # Errors
+    /// As [`Peek::get`].
+    pub fn scan<T: Versioned>(
+        &self,
+        collection: Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<T>>, OpenError> {
+        let rows = self
+            .opening
+            .scan(collection.0, after, limit.min(MAX_PAGE))?;
+        rows.into_iter()
+            .map(|row| self.unseal(collection, row))
+            .collect()
+    }
+
+    fn unseal<T: Versioned>(
+        &self,
+        collection: Collection,
+        row: Row,
+    ) -> Result<Stored<T>, OpenError> {
+        let damaged =
+            |reason: String| OpenError::Corrupt(format!("{} {}: {reason}", collection.0, row.key));
+        let plain = self
+            .sealer
+            .open(collection.0, &row.key, row.version, &row.sealed);
+        let plain = plain.map_err(|error| damaged(error.to_string()))?;
+        let value = record::decode(&plain).map_err(|error| damaged(error.to_string()))?;
+        Ok(Stored {
+            version: Version(row.version),
+            key: row.key,
+            value,
+        })
+    }
 }
 
 /// The root key of the store that is there; a new one only where there is none.

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::line::Head;
 use super::{JournalError, PIN, PINS};
-use crate::{Batch, Expect, OpenError, Store, StoreError, StoreOptions, open};
+use crate::{Batch, Expect, OpenError, Peek, Store, StoreError, StoreOptions};
 
 /// How old a record may become while there are newer events: what a thief could cut off unnoticed,
 /// against a commit each time.
@@ -22,7 +22,10 @@ const PIN_EVENTS: u64 = 10_000;
 /// # Errors
 /// [`OpenError`], as opening the store, except that it does not matter who has it.
 pub fn pinned(options: &StoreOptions) -> Result<Option<Head>, OpenError> {
-    open::peek(options, PINS, PIN)
+    match Peek::open(options)? {
+        Some(peek) => peek.get(PINS, PIN),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn read(store: &Store) -> Result<Option<Head>, JournalError> {

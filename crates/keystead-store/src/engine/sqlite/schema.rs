@@ -106,6 +106,17 @@ impl Opening {
         readers::get(&self.connection, collection, key).map_err(|error| opening(error, &self.path))
     }
 
+    /// The next records of a collection; see `Engine::scan`.
+    pub(crate) fn scan(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>, OpenError> {
+        readers::scan(&self.connection, collection, "", after, limit)
+            .map_err(|error| opening(error, &self.path))
+    }
+
     fn check(
         path: &Path,
         connect: fn(&Path) -> rusqlite::Result<Connection>,
