@@ -1,6 +1,6 @@
 //! The configuration with which an Envoy serves and checks TLS with what Keystead holds.
 //!
-//! One listener in front of one upstream. Three independent choices make the usual places in a mesh:
+//! One listener in front of one upstream. Three choices make the usual places in a mesh:
 //!
 //! | place | `certificate` | `client_trust` | `upstream_trust` |
 //! |---|---|---|---|
@@ -8,6 +8,8 @@
 //! | the same, clients must show a certificate | yes | yes | |
 //! | gateway, plain inside, checks who it talks to | | | yes |
 //! | gateway with TLS on both sides | yes | | yes |
+//!
+//! Whoever checks the upstream can also show it a certificate of its own (`client_certificate`).
 //!
 //! Keys, certificates and trust come over SDS, none is in a file. Envoy waits for them without an end
 //! (`initial_fetch_timeout` 0) before it opens the listener: a port that is open serves TLS, and
@@ -51,6 +53,8 @@ pub struct Options {
     pub client_trust: Option<String>,
     /// The upstream speaks TLS and must show a certificate of this CA.
     pub upstream_trust: Option<String>,
+    /// The certificate that is shown to an upstream that asks for one. Needs `upstream_trust`.
+    pub client_certificate: Option<String>,
     /// The name that the upstream's certificate must have, also sent to it (SNI). Default: the
     /// upstream's host. Needs `upstream_trust`.
     pub server_name: Option<String>,
@@ -172,6 +176,11 @@ fn check(options: &Options) -> Result<(), Invalid> {
             "clients can be asked for a certificate only over TLS: give the listener a certificate too",
         );
     }
+    if options.client_certificate.is_some() && options.upstream_trust.is_none() {
+        return invalid(
+            "a certificate is shown over TLS only: say which CA to trust for the upstream too",
+        );
+    }
     if options.server_name.is_some() && options.upstream_trust.is_none() {
         return invalid(
             "a server name is checked against the upstream's certificate: say which CA to trust for it",
@@ -216,6 +225,7 @@ mod tests {
             certificate: Some("arn:leaf".to_owned()),
             client_trust: Some("arn:clients".to_owned()),
             upstream_trust: Some("arn:servers".to_owned()),
+            client_certificate: None,
             server_name: None,
             access_log: false,
         }
@@ -266,6 +276,11 @@ mod tests {
             options.server_name = Some("app.local".to_owned());
         };
         assert!(refused(unchecked).contains("CA"));
+        let shown = |options: &mut Options| {
+            options.upstream_trust = None;
+            options.client_certificate = Some("arn:client".to_owned());
+        };
+        assert!(refused(shown).contains("over TLS only"));
     }
 
     /// Envoy answers a peer that fails a check of names when no trust is set beside it.

@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
 /// What is known of one subscription.
 struct Entry {
     held: Held,
+    /// Whether what it holds is its own word, on a new stream, that nobody has taken note of yet.
+    claimed: bool,
     refused: Option<u64>,
     alone: bool,
     refusal_told: bool,
@@ -64,6 +66,8 @@ struct Dispatch {
 pub(crate) enum Weighed {
     /// The node has it or rejected it.
     Nothing,
+    /// The node came back with it, which is as good as accepting it; told once.
+    Has,
     /// The node needs it.
     Send,
     /// The node has what it should not have any more, and is to be told where the dialect can.
@@ -193,6 +197,7 @@ impl Ledger {
         changed.added.push(name.clone());
         let entry = Entry {
             held,
+            claimed: matches!(held, Held::Version(_)),
             refused: None,
             alone: false,
             refusal_told: false,
@@ -253,7 +258,10 @@ impl Ledger {
             Ok(secret) => {
                 entry.refusal_told = false;
                 let version = secret.version;
-                if entry.held == Held::Version(version) || entry.refused == Some(version) {
+                let claimed = std::mem::take(&mut entry.claimed);
+                if entry.held == Held::Version(version) && claimed {
+                    Weighed::Has
+                } else if entry.held == Held::Version(version) || entry.refused == Some(version) {
                     Weighed::Nothing
                 } else {
                     Weighed::Send

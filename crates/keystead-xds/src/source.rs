@@ -143,7 +143,7 @@ pub enum Refusal {
 pub enum Event {
     /// The stream said who it is.
     Connected,
-    /// The node accepted a version (ACK) and uses it from now on.
+    /// The node accepted a version (ACK), or came back with it, and uses it from now on.
     Accepted {
         /// The resource.
         resource: String,

@@ -193,19 +193,25 @@ impl<D: Dialect> Session<D> {
         Ok(())
     }
 
+    /// Tells the operator what the node uses from now on.
+    fn report_accepted(&self, name: &str, version: u64) {
+        let Node { identity, id, .. } = &self.node;
+        tracing::debug!(%identity, node = id, resource = name, version, "secret accepted");
+        self.source.report(
+            &self.node,
+            Event::Accepted {
+                resource: name.to_owned(),
+                version,
+            },
+        );
+    }
+
     fn take_answer(&mut self, answer: &Answer) {
         let Node { identity, id, .. } = &self.node;
         match self.ledger.answer(answer) {
             Outcome::Accepted(secrets) => {
                 for (name, version) in secrets {
-                    tracing::debug!(%identity, node = id, resource = &*name, version, "secret accepted");
-                    self.source.report(
-                        &self.node,
-                        Event::Accepted {
-                            resource: name.to_string(),
-                            version,
-                        },
-                    );
+                    self.report_accepted(&name, version);
                 }
             }
             Outcome::Rejected(name, version) => {
@@ -316,6 +322,9 @@ impl<D: Dialect> Session<D> {
                         break;
                     }
                 }
+                Ok(secret) if weighed == Weighed::Has => {
+                    self.report_accepted(&name, secret.version);
+                }
                 Ok(_) => {}
                 Err(Refusal::Unavailable(why)) => {
                     tracing::warn!(resource = &*name, why, "secret not readable, trying again");
@@ -353,6 +362,9 @@ impl<D: Dialect> Session<D> {
         }
         if self.ledger.version_with(&versions) == claim {
             self.ledger.believe(&versions);
+            for (name, version) in versions {
+                self.report_accepted(&name, version);
+            }
         }
     }
 }

@@ -108,6 +108,7 @@ impl World {
             certificate: None,
             client_trust: None,
             upstream_trust: None,
+            client_certificate: None,
             server_name: None,
             access_log: false,
         }
@@ -438,6 +439,7 @@ async fn envoy_accepts_every_kind_of_bootstrap() {
         certificate: some(CERTIFICATE),
         client_trust: some(CLIENTS),
         upstream_trust: some(SERVERS),
+        client_certificate: some(CERTIFICATE),
         ..world.options(Variant::Incremental)
     };
     for options in [plain, full] {

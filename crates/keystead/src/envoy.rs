@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// The upstream speaks TLS and must show a certificate of this CA.
     #[arg(long, value_name = "CA_ARN")]
     trust: Option<String>,
+    /// The certificate to show to the upstream, where it asks for one.
+    #[arg(long, value_name = "ARN", requires = "trust")]
+    client_certificate: Option<String>,
     /// The name that the upstream's certificate must have [default: the upstream's host].
     #[arg(long, value_name = "NAME", requires = "trust")]
     server_name: Option<String>,
@@ -76,7 +79,7 @@ pub(crate) struct Args {
     #[arg(long)]
     access_log: bool,
     /// Remove the registration instead: the node gets nothing more.
-    #[arg(long, conflicts_with_all = ["certificate", "trust", "client_trust", "listen", "upstream", "admin"])]
+    #[arg(long, conflicts_with_all = ["certificate", "trust", "client_trust", "client_certificate", "listen", "upstream", "admin"])]
     forget: bool,
     /// The server's data directory [default: $XDG_DATA_HOME/keystead].
     #[arg(long, value_name = "DIR")]
@@ -123,6 +126,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         certificate: args.certificate,
         client_trust: args.client_trust,
         upstream_trust: args.trust,
+        client_certificate: args.client_certificate,
         server_name: args.server_name,
         access_log: args.access_log,
     };
@@ -135,9 +139,11 @@ fn registration(args: &Args, identity: Option<&Identity>) -> Value {
     let trust: Vec<_> = args.trust.iter().chain(&args.client_trust).collect();
     let mut input = json!({ "Name": args.node, "TrustArns": trust });
     if let Value::Object(members) = &mut input {
-        if let Some(arn) = &args.certificate {
-            members.insert("CertificateArns".into(), json!([arn]));
-        }
+        let shown = args.certificate.iter().chain(&args.client_certificate);
+        members.insert(
+            "CertificateArns".into(),
+            shown.map(String::as_str).collect::<Vec<_>>().into(),
+        );
         match identity {
             Some(identity) => members.insert("Csr".into(), identity.csr.clone().into()),
             None => {

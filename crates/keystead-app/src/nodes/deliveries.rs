@@ -1,6 +1,6 @@
 //! What the nodes made of what they were sent: live, in memory, rebuilt as nodes reconnect.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -39,6 +39,19 @@ pub struct Delivery {
     pub nack: Option<(u64, String, Timestamp)>,
 }
 
+/// What is known of a version's use by a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It is in use on every stream that has the resource.
+    Given,
+    /// A stream has an older version, or has not said yet what it has.
+    Behind,
+    /// It was refused.
+    Refused,
+    /// The node is not connected.
+    Away,
+}
+
 /// All nodes' deliveries.
 #[derive(Debug, Default)]
 pub struct Deliveries {
@@ -47,7 +60,8 @@ pub struct Deliveries {
 
 #[derive(Debug, Default)]
 struct NodeState {
-    streams: HashSet<u64>,
+    /// The open streams, with the newest version that each accepted of each resource.
+    streams: HashMap<u64, BTreeMap<String, u64>>,
     resources: BTreeMap<String, Delivery>,
 }
 
@@ -61,12 +75,17 @@ impl Deliveries {
         let state = nodes.entry(node.to_owned()).or_default();
         match news {
             News::Connected => {
-                state.streams.insert(stream);
+                state.streams.entry(stream).or_default();
             }
             News::Disconnected => {
                 state.streams.remove(&stream);
             }
             News::Accepted { resource, version } => {
+                if let Some(accepted) = state.streams.get_mut(&stream)
+                    && (accepted.len() < MAX_RESOURCES || accepted.contains_key(&resource))
+                {
+                    accepted.insert(resource.clone(), version);
+                }
                 if let Some(delivery) = state.delivery(resource) {
                     delivery.acked = Some((version, now));
                     if delivery
@@ -105,6 +124,35 @@ impl Deliveries {
             .is_some_and(|state| !state.streams.is_empty())
     }
 
+    /// Whether `node` is known to use this version of `resource`, or a newer one, wherever it uses it:
+    /// on every open stream that has it, and on one at least.
+    ///
+    /// A node may be several processes, and each opens streams of its own. A stream that has accepted
+    /// nothing yet is about to say what it has, so it is waited for.
+    pub(crate) fn proof(&self, node: &str, resource: &str, version: u64) -> Proof {
+        let nodes = self.nodes.lock();
+        let Some(state) = nodes.get(node).filter(|state| !state.streams.is_empty()) else {
+            return Proof::Away;
+        };
+        let refused = state
+            .resources
+            .get(resource)
+            .and_then(|of| of.nack.as_ref());
+        if refused.is_some_and(|(refused, ..)| *refused >= version) {
+            return Proof::Refused;
+        }
+        let mut seen = false;
+        for accepted in state.streams.values() {
+            match accepted.get(resource) {
+                Some(has) if *has >= version => seen = true,
+                Some(_) => return Proof::Behind,
+                None if accepted.is_empty() => return Proof::Behind,
+                None => {}
+            }
+        }
+        if seen { Proof::Given } else { Proof::Behind }
+    }
+
     /// The deliveries of `node`, by resource.
     pub fn of(&self, node: &str) -> BTreeMap<String, Delivery> {
         self.nodes
@@ -140,6 +188,52 @@ const MAX_RESOURCES: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_proven_when_every_stream_has_it() {
+        let deliveries = Deliveries::default();
+        let note = |stream, news| deliveries.note("n", stream, news, Timestamp::UNIX_EPOCH);
+        let accepted = |resource: &str, version| News::Accepted {
+            resource: resource.to_owned(),
+            version,
+        };
+        let proof = |version| deliveries.proof("n", "r", version);
+        assert_eq!(proof(1), Proof::Away);
+        note(1, News::Connected);
+        assert_eq!(proof(1), Proof::Behind, "it has said nothing yet");
+        note(1, accepted("r", 1));
+        assert_eq!(proof(1), Proof::Given);
+        assert_eq!(proof(2), Proof::Behind);
+        note(2, News::Connected);
+        assert_eq!(proof(1), Proof::Behind, "a second process came");
+        note(2, accepted("other", 7));
+        assert_eq!(
+            proof(1),
+            Proof::Given,
+            "the second stream has another resource"
+        );
+        note(3, News::Connected);
+        note(3, accepted("r", 2));
+        assert_eq!(proof(2), Proof::Behind, "the first stream is behind");
+        note(1, accepted("r", 3));
+        assert_eq!(proof(2), Proof::Given);
+        let refusal = News::Rejected {
+            resource: "r".into(),
+            version: 4,
+            detail: "no".into(),
+        };
+        note(3, refusal);
+        assert_eq!(proof(4), Proof::Refused);
+        assert_eq!(
+            proof(2),
+            Proof::Refused,
+            "nobody knows what that process goes on with"
+        );
+        for stream in 1..=3 {
+            note(stream, News::Disconnected);
+        }
+        assert_eq!(proof(2), Proof::Away);
+    }
 
     #[test]
     fn a_refusal_shows_until_a_newer_version_is_accepted() {

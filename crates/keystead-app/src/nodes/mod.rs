@@ -16,6 +16,7 @@ use keystead_store::{Batch, Expect, Stored};
 use keystead_wire::keystead as wire;
 
 pub use admission::{Identity, admit};
+pub(crate) use deliveries::Proof;
 pub use deliveries::{Deliveries, Delivery, News};
 pub use record::{NODES, Node};
 pub(crate) use register::register_node;

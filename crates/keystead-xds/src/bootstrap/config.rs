@@ -120,13 +120,21 @@ fn upstream(options: &Options) -> Value {
             .server_name
             .as_ref()
             .unwrap_or(&options.upstream.host);
-        let validation = json!({
+        let mut validation = json!({
             "combined_validation_context": {
                 "default_validation_context": { "match_typed_subject_alt_names": [san(name)] },
                 "validation_context_sds_secret_config": sds(trust, options.variant),
             },
             "alpn_protocols": ["http/1.1"],
         });
+        if let (Some(shown), Some(members)) =
+            (&options.client_certificate, validation.as_object_mut())
+        {
+            members.insert(
+                "tls_certificate_sds_secret_configs".into(),
+                json!([sds(shown, options.variant)]),
+            );
+        }
         cluster.insert("transport_socket".into(), upstream_tls(validation, name));
     }
     cluster

@@ -223,6 +223,7 @@ impl Mesh<'_> {
             certificate: None,
             client_trust: None,
             upstream_trust: None,
+            client_certificate: None,
             server_name: None,
             access_log: false,
         };
