@@ -27,6 +27,7 @@ pub mod digest;
 mod error;
 pub mod jws;
 mod keyring;
+pub mod merkle;
 mod native;
 pub mod ocsp;
 pub mod random;
@@ -34,6 +35,7 @@ pub mod seal;
 #[cfg(test)]
 mod testing;
 pub mod token;
+pub mod trust_store;
 pub mod x509;
 
 pub use error::CryptoError;
