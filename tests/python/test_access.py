@@ -118,11 +118,22 @@ def test_who_may_do_everything_else_is_refused(caller, service, operation):
     assert text.endswith("with an explicit deny in an identity-based policy")
 
 
+# What these take beside their own action.
+BESIDE = {
+    "AddRoleToInstanceProfile": ["iam:PassRole"],
+    "GetTrustBundle": ["acm-pca:GetCertificateAuthorityCertificate"],
+    "GetCertificateLogProof": ["acm-pca:GetCertificate"],
+    "StartTrustRollOver": [
+        "acm-pca:GetCertificateAuthorityCertificate",
+        "acm-pca:IssueCertificate",
+        "acm-pca:UpdateCertificateAuthority",
+    ],
+}
+
+
 @decided
 def test_who_may_do_this_alone_is_let_through(caller, service, operation):
-    actions = [action(service, operation)]
-    if operation == "AddRoleToInstanceProfile":
-        actions.append("iam:PassRole")
+    actions = [action(service, operation), *BESIDE.get(operation, [])]
     code, text = caller.may(statement("Allow", *actions)).call(service, operation)
     assert not is_denial(code), text
 

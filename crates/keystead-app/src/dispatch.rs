@@ -18,7 +18,8 @@ use keystead_wire::{
 
 use crate::audit::{self, Ending};
 use crate::{
-    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, secrets, sts, xks,
+    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, secrets, sts,
+    trust, xks,
 };
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
@@ -310,6 +311,12 @@ table! {
         nodes_wire::DeleteXksProxyCredential => xks::delete_xks_proxy_credential,
         nodes_wire::ExposeXksKey => xks::expose_xks_key,
         nodes_wire::WithdrawXksKey => xks::withdraw_xks_key,
+        nodes_wire::StartTrustRollOver => trust::start_trust_roll_over,
+        nodes_wire::DescribeTrustRollOver => trust::describe_trust_roll_over,
+        nodes_wire::ListTrustRollOvers => trust::list_trust_roll_overs,
+        nodes_wire::AdvanceTrustRollOver => trust::advance_trust_roll_over,
+        nodes_wire::AbortTrustRollOver => trust::abort_trust_roll_over,
+        nodes_wire::GetTrustBundle => trust::get_trust_bundle,
     }
     "secretsmanager": {
         secrets_wire::CreateSecret => secrets::create_secret,

@@ -42,6 +42,7 @@ mod sts;
 pub mod system_ca;
 pub mod tasks;
 mod token;
+pub mod trust;
 mod weak_keys;
 mod xks;
 

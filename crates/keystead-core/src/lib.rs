@@ -26,6 +26,7 @@ pub mod rolesanywhere;
 pub mod rotation;
 pub mod secrets;
 pub mod tags;
+pub mod trust;
 mod uuid;
 pub mod x509;
 

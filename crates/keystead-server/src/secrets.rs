@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream;
 use keystead_app::nodes::{self, Identity, NODES, News};
-use keystead_app::{App, acm, pca};
+use keystead_app::{App, acm, pca, trust};
 use keystead_core::{AccountId, Arn, ErrorKind, Region, Result};
 use keystead_store::FeedEvent;
 use keystead_xds::{
@@ -34,11 +34,11 @@ impl Secrets {
             return Ok(None);
         };
         if node.trust_arns.iter().any(|granted| granted == resource) {
-            let trust = pca::internal::trust(&self.app, &account, &region, resource).await;
-            return Ok(present(trust)?.map(|trust| Secret {
-                version: trust.version,
+            let bundle = trust::bundle(&self.app, &account, &region, resource).await;
+            return Ok(present(bundle)?.map(|bundle| Secret {
+                version: bundle.version,
                 kind: SecretKind::Validation {
-                    trust_pem: trust.pem,
+                    trust_pem: bundle.pem(),
                 },
             }));
         }
@@ -81,11 +81,11 @@ impl SecretSource for Secrets {
     }
 
     fn changes(&self) -> Changes {
-        let feed = self.app.store.watch();
-        Box::pin(stream::unfold(feed, |mut feed| async {
+        let from = (Arc::clone(&self.app), self.app.store.watch());
+        Box::pin(stream::unfold(from, |(app, mut feed)| async {
             loop {
-                if let Some(change) = change_of(&feed.next().await?) {
-                    return Some((change, feed));
+                if let Some(change) = change_of(&app, &feed.next().await?).await {
+                    return Some((change, (app, feed)));
                 }
             }
         }))
@@ -130,20 +130,26 @@ fn identity(peer: &PeerIdentity) -> Identity<'_> {
 }
 
 /// What a change of the store means for delivery; `None` for what nodes never get.
-fn change_of(event: &FeedEvent) -> Option<Change> {
-    match event {
-        FeedEvent::Lagged(_) => Some(Change::Lagged),
-        // Whoever may have what has changed: every stream looks again at all it asked for.
-        FeedEvent::Change(change) if change.collection == NODES.0 => Some(Change::Lagged),
-        FeedEvent::Change(change) => if change.collection == acm::internal::CERTIFICATES.0 {
-            arn(&change.key, "acm", "certificate")
-        } else if change.collection == pca::internal::AUTHORITIES.0 {
-            arn(&change.key, "acm-pca", "certificate-authority")
-        } else {
-            None
-        }
-        .map(Change::Resource),
+async fn change_of(app: &App, event: &FeedEvent) -> Option<Change> {
+    let FeedEvent::Change(change) = event else {
+        return Some(Change::Lagged);
+    };
+    let (collection, key) = (change.collection.as_str(), change.key.as_str());
+    // Whoever may have what has changed, or what names stand for: every stream looks again at all it asked for.
+    if [NODES.0, trust::STANDINGS.0].contains(&collection) {
+        return Some(Change::Lagged);
     }
+    if collection == acm::internal::CERTIFICATES.0 {
+        return arn(key, "acm", "certificate").map(Change::Resource);
+    }
+    if collection == pca::internal::AUTHORITIES.0 {
+        // One that takes part in a roll-over is trusted under other names as well.
+        return match trust::is_known_by_other_names(app, key).await {
+            Ok(false) => arn(key, "acm-pca", "certificate-authority").map(Change::Resource),
+            Ok(true) | Err(_) => Some(Change::Lagged),
+        };
+    }
+    None
 }
 
 /// The ARN of the resource whose record has this key, `account/region/id`.

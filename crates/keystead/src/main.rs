@@ -18,6 +18,7 @@ mod poll;
 mod root_key;
 mod server_tls;
 mod status;
+mod trust;
 mod up;
 mod xks;
 
@@ -54,6 +55,8 @@ enum Command {
     Account(account::Args),
     /// Make a certificate authority that is ready to issue.
     Ca(ca::Args),
+    /// Give others what they need to trust what is issued here; replace authorities.
+    Trust(trust::Args),
     /// Let AWS's KMS use keys that stay here.
     Xks(xks::Args),
     /// Read and check the audit journal.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Envoy(args) => block_on(envoy::run(args)),
         Command::Account(args) => block_on(account::run(args)),
         Command::Ca(args) => block_on(ca::run(args)),
+        Command::Trust(args) => block_on(trust::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),

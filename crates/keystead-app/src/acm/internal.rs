@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_crypto::PrivateKeyPem;
 use keystead_store::{Batch, Collection, Lease};
 
 use super::issue::{self, Found};
-use super::record::{self, Loaded, Material};
+use super::record::{self, CertificateRecord, Loaded, Material};
 use super::{CONFLICT_TRIES, busy, find_as, not_found, uses};
 use crate::access::Act;
 use crate::tasks::Outcome;
@@ -103,6 +104,44 @@ pub async fn release(ctx: &Ctx, batch: &mut Batch, arn: &str, user: &str) -> Res
     let found = Loaded::read(&ctx.app.store, &key).await?;
     let found = found.ok_or_else(|| not_found(ctx, arn))?;
     uses::release(&ctx.app.store, batch, found, user).await
+}
+
+/// The next certificates whose record keys begin with `prefix`, to be changed; and where the next page begins.
+pub(crate) async fn certificates(
+    app: &App,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Loaded>, Option<String>)> {
+    let page = app
+        .store
+        .scan::<CertificateRecord>(CERTIFICATES, prefix, after, limit)
+        .await?;
+    let next = page.last().filter(|_| page.len() == limit);
+    let next = next.map(|last| last.key.clone());
+    Ok((page.into_iter().map(Loaded::of).collect(), next))
+}
+
+/// The private CA that issues the certificate of this ARN, and the number of the version that is served;
+/// `None` where nothing is, or nothing is issued again.
+pub(crate) async fn served(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    arn: &str,
+    now: Timestamp,
+) -> Result<Option<(String, u64)>> {
+    let Some(key) = record_key(account, region, arn) else {
+        return Ok(None);
+    };
+    let Some(found) = Loaded::read(&app.store, &key).await? else {
+        return Ok(None);
+    };
+    let issuer = found.certificate.issuer(now);
+    let current = found.certificate.current.as_ref();
+    Ok(issuer
+        .zip(current)
+        .map(|((authority, _), current)| (authority.to_owned(), current.version)))
 }
 
 /// The queue of what is due for certificates.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use keystead_core::acm::{Certificate, index};
 use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
 use keystead_crypto::StoredKey;
-use keystead_store::{Batch, Collection, Expect, Store, Version, Versioned};
+use keystead_store::{Batch, Collection, Expect, Store, Stored, Version, Versioned};
 use serde::{Deserialize, Serialize};
 
 /// Certificates, by `account/region/id`. A change here may mean a new version to deliver.
@@ -86,13 +86,18 @@ impl Loaded {
     /// The certificate with this record key.
     pub(crate) async fn read(store: &Store, key: &str) -> Result<Option<Self>> {
         let found = store.get::<CertificateRecord>(CERTIFICATES, key).await?;
-        Ok(found.map(|stored| Self {
+        Ok(found.map(Self::of))
+    }
+
+    /// A certificate that was read.
+    pub(crate) fn of(stored: Stored<CertificateRecord>) -> Self {
+        Self {
             key: stored.key,
             version: Some(stored.version),
             kept: stored.value.0.stored_versions(),
             rows: index::rows(&stored.value.0),
             certificate: stored.value.0,
-        }))
+        }
     }
 
     /// Its record key.

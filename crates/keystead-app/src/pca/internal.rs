@@ -145,6 +145,8 @@ pub struct Trust {
     /// The authority's certificate and those above it, the root last, PEM, without a line feed at the
     /// end.
     pub pem: String,
+    /// The same, each apart.
+    pub path: Vec<String>,
 }
 
 /// What peers must trust to trust what the private CA `ca_arn` issues.
@@ -162,6 +164,7 @@ pub async fn trust(app: &App, account: &AccountId, region: &Region, ca_arn: &str
     Ok(Trust {
         version: found.version.0,
         pem: text::path(&own),
+        path: text::each(&own),
     })
 }
 
@@ -192,7 +195,11 @@ pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<
 }
 
 /// The certificate of a token that was used before, completed if it was left halfway.
-async fn resume(app: &App, found: &Stored<Authority>, arn: &str) -> Result<IssuedCertificate> {
+pub(super) async fn resume(
+    app: &App,
+    found: &Stored<Authority>,
+    arn: &str,
+) -> Result<IssuedCertificate> {
     let serial = arn.rsplit('/').next().and_then(Serial::parse);
     let serial = serial
         .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{arn} names no certificate")))?;
@@ -252,7 +259,7 @@ async fn granted(
     ))
 }
 
-async fn owned(
+pub(super) async fn owned(
     app: &App,
     account: &AccountId,
     region: &Region,

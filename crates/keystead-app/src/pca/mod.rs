@@ -16,6 +16,7 @@ mod purge;
 mod record;
 pub mod revocation;
 mod sharing;
+pub(crate) mod succession;
 mod text;
 
 #[cfg(test)]

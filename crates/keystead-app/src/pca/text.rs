@@ -22,6 +22,15 @@ pub(super) fn path(own: &OwnCertificate) -> String {
     chain(std::iter::once(own.certificate.as_slice()).chain(above)).unwrap_or_default()
 }
 
+/// The same, each apart.
+pub(super) fn each(own: &OwnCertificate) -> Vec<String> {
+    let above = own.chain.iter().map(|above| above.as_slice());
+    std::iter::once(own.certificate.as_slice())
+        .chain(above)
+        .map(certificate)
+        .collect()
+}
+
 /// A certificate signing request in PEM.
 pub(super) fn csr(der: &[u8]) -> String {
     pem::encode("CERTIFICATE REQUEST", der)

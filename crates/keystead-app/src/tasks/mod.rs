@@ -14,6 +14,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,7 @@ fn all() -> Vec<Task> {
         secrets::PURGE,
         kms_keys::SCRUB,
         tokens::TOKENS,
+        trust::ROLL_OVERS,
     ]
 }
 

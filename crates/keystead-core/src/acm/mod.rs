@@ -6,6 +6,7 @@ mod algorithm;
 mod certificate;
 pub mod facts;
 mod failure;
+mod hand_over;
 pub mod import;
 pub mod index;
 pub mod issuance;

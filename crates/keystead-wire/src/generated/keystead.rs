@@ -16,37 +16,49 @@ pub static SERVICE: ServiceDef = ServiceDef {
     xml_namespace: None,
     protocols: &[Protocol::AwsJson11],
     operations: &[
+        &operation::ABORT_TRUST_ROLL_OVER,
+        &operation::ADVANCE_TRUST_ROLL_OVER,
         &operation::CREATE_ACCOUNT,
         &operation::CREATE_XKS_PROXY,
         &operation::DELETE_XKS_PROXY,
         &operation::DELETE_XKS_PROXY_CREDENTIAL,
         &operation::DEREGISTER_NODE,
         &operation::DESCRIBE_NODE,
+        &operation::DESCRIBE_TRUST_ROLL_OVER,
         &operation::DESCRIBE_XKS_PROXY,
         &operation::EXPOSE_XKS_KEY,
+        &operation::GET_TRUST_BUNDLE,
         &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
         &operation::LIST_TOKENS,
+        &operation::LIST_TRUST_ROLL_OVERS,
         &operation::LIST_XKS_PROXIES,
         &operation::REGISTER_NODE,
         &operation::ROTATE_XKS_PROXY_CREDENTIAL,
+        &operation::START_TRUST_ROLL_OVER,
         &operation::WITHDRAW_XKS_KEY,
     ],
     known: &[
+        "AbortTrustRollOver",
+        "AdvanceTrustRollOver",
         "CreateAccount",
         "CreateXksProxy",
         "DeleteXksProxy",
         "DeleteXksProxyCredential",
         "DeregisterNode",
         "DescribeNode",
+        "DescribeTrustRollOver",
         "DescribeXksProxy",
         "ExposeXksKey",
+        "GetTrustBundle",
         "ListAccounts",
         "ListNodes",
         "ListTokens",
+        "ListTrustRollOvers",
         "ListXksProxies",
         "RegisterNode",
         "RotateXksProxyCredential",
+        "StartTrustRollOver",
         "WithdrawXksKey",
     ],
     errors: &[
@@ -111,6 +123,52 @@ pub(crate) mod operation {
     //! The table's entries.
 
     use super::{AccessDef, OperationDef, SERVICE, error, schema};
+
+    pub(crate) static ABORT_TRUST_ROLL_OVER: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AbortTrustRollOver",
+        input: &schema::ABORT_TRUST_ROLL_OVER_REQUEST,
+        output: &schema::ABORT_TRUST_ROLL_OVER_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:AbortTrustRollOver"),
+            resource: "trust-roll-over",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static ADVANCE_TRUST_ROLL_OVER: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AdvanceTrustRollOver",
+        input: &schema::ADVANCE_TRUST_ROLL_OVER_REQUEST,
+        output: &schema::ADVANCE_TRUST_ROLL_OVER_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:AdvanceTrustRollOver"),
+            resource: "trust-roll-over",
+            keys: &[],
+        },
+        http: None,
+    };
 
     pub(crate) static CREATE_ACCOUNT: OperationDef = OperationDef {
         service: &SERVICE,
@@ -243,6 +301,28 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static DESCRIBE_TRUST_ROLL_OVER: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DescribeTrustRollOver",
+        input: &schema::DESCRIBE_TRUST_ROLL_OVER_REQUEST,
+        output: &schema::DESCRIBE_TRUST_ROLL_OVER_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DescribeTrustRollOver"),
+            resource: "trust-roll-over",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static DESCRIBE_XKS_PROXY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "DescribeXksProxy",
@@ -284,6 +364,29 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:ExposeXksKey"),
             resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static GET_TRUST_BUNDLE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetTrustBundle",
+        input: &schema::GET_TRUST_BUNDLE_REQUEST,
+        output: &schema::GET_TRUST_BUNDLE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:GetTrustBundle"),
+            resource: "*",
             keys: &[],
         },
         http: None,
@@ -340,6 +443,26 @@ pub(crate) mod operation {
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:ListTokens"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static LIST_TRUST_ROLL_OVERS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListTrustRollOvers",
+        input: &schema::LIST_TRUST_ROLL_OVERS_REQUEST,
+        output: &schema::LIST_TRUST_ROLL_OVERS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListTrustRollOvers"),
             resource: "*",
             keys: &[],
         },
@@ -413,6 +536,29 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static START_TRUST_ROLL_OVER: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "StartTrustRollOver",
+        input: &schema::START_TRUST_ROLL_OVER_REQUEST,
+        output: &schema::START_TRUST_ROLL_OVER_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:StartTrustRollOver"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static WITHDRAW_XKS_KEY: OperationDef = OperationDef {
         service: &SERVICE,
         name: "WithdrawXksKey",
@@ -435,6 +581,28 @@ pub(crate) mod operation {
         },
         http: None,
     };
+}
+
+/// The operation `AbortTrustRollOver`.
+#[derive(Clone, Copy, Debug)]
+pub struct AbortTrustRollOver;
+
+impl Operation for AbortTrustRollOver {
+    type Input = AbortTrustRollOverRequest;
+    type Output = AbortTrustRollOverResponse;
+    const NAME: &'static str = "AbortTrustRollOver";
+    const DEF: &'static OperationDef = &operation::ABORT_TRUST_ROLL_OVER;
+}
+
+/// The operation `AdvanceTrustRollOver`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdvanceTrustRollOver;
+
+impl Operation for AdvanceTrustRollOver {
+    type Input = AdvanceTrustRollOverRequest;
+    type Output = AdvanceTrustRollOverResponse;
+    const NAME: &'static str = "AdvanceTrustRollOver";
+    const DEF: &'static OperationDef = &operation::ADVANCE_TRUST_ROLL_OVER;
 }
 
 /// The operation `CreateAccount`.
@@ -503,6 +671,17 @@ impl Operation for DescribeNode {
     const DEF: &'static OperationDef = &operation::DESCRIBE_NODE;
 }
 
+/// The operation `DescribeTrustRollOver`.
+#[derive(Clone, Copy, Debug)]
+pub struct DescribeTrustRollOver;
+
+impl Operation for DescribeTrustRollOver {
+    type Input = DescribeTrustRollOverRequest;
+    type Output = DescribeTrustRollOverResponse;
+    const NAME: &'static str = "DescribeTrustRollOver";
+    const DEF: &'static OperationDef = &operation::DESCRIBE_TRUST_ROLL_OVER;
+}
+
 /// The operation `DescribeXksProxy`.
 #[derive(Clone, Copy, Debug)]
 pub struct DescribeXksProxy;
@@ -523,6 +702,17 @@ impl Operation for ExposeXksKey {
     type Output = ExposeXksKeyResponse;
     const NAME: &'static str = "ExposeXksKey";
     const DEF: &'static OperationDef = &operation::EXPOSE_XKS_KEY;
+}
+
+/// The operation `GetTrustBundle`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetTrustBundle;
+
+impl Operation for GetTrustBundle {
+    type Input = GetTrustBundleRequest;
+    type Output = GetTrustBundleResponse;
+    const NAME: &'static str = "GetTrustBundle";
+    const DEF: &'static OperationDef = &operation::GET_TRUST_BUNDLE;
 }
 
 /// The operation `ListAccounts`.
@@ -558,6 +748,17 @@ impl Operation for ListTokens {
     const DEF: &'static OperationDef = &operation::LIST_TOKENS;
 }
 
+/// The operation `ListTrustRollOvers`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListTrustRollOvers;
+
+impl Operation for ListTrustRollOvers {
+    type Input = ListTrustRollOversRequest;
+    type Output = ListTrustRollOversResponse;
+    const NAME: &'static str = "ListTrustRollOvers";
+    const DEF: &'static OperationDef = &operation::LIST_TRUST_ROLL_OVERS;
+}
+
 /// The operation `ListXksProxies`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListXksProxies;
@@ -591,6 +792,17 @@ impl Operation for RotateXksProxyCredential {
     const DEF: &'static OperationDef = &operation::ROTATE_XKS_PROXY_CREDENTIAL;
 }
 
+/// The operation `StartTrustRollOver`.
+#[derive(Clone, Copy, Debug)]
+pub struct StartTrustRollOver;
+
+impl Operation for StartTrustRollOver {
+    type Input = StartTrustRollOverRequest;
+    type Output = StartTrustRollOverResponse;
+    const NAME: &'static str = "StartTrustRollOver";
+    const DEF: &'static OperationDef = &operation::START_TRUST_ROLL_OVER;
+}
+
 /// The operation `WithdrawXksKey`.
 #[derive(Clone, Copy, Debug)]
 pub struct WithdrawXksKey;
@@ -600,6 +812,62 @@ impl Operation for WithdrawXksKey {
     type Output = WithdrawXksKeyResponse;
     const NAME: &'static str = "WithdrawXksKey";
     const DEF: &'static OperationDef = &operation::WITHDRAW_XKS_KEY;
+}
+
+/// The structure `AbortTrustRollOverRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AbortTrustRollOverRequest {
+    /// `TrustRollOverArn`: text of 20 to 2048 characters; required.
+    pub trust_roll_over_arn: String,
+}
+
+impl Shape for AbortTrustRollOverRequest {
+    fn schema() -> &'static Schema {
+        &schema::ABORT_TRUST_ROLL_OVER_REQUEST
+    }
+}
+
+impl FromValue for AbortTrustRollOverRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ABORT_TRUST_ROLL_OVER_REQUEST)?;
+        Ok(Self {
+            trust_roll_over_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AbortTrustRollOverRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over_arn.into_value())])
+    }
+}
+
+/// The structure `AbortTrustRollOverResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AbortTrustRollOverResponse {
+    /// `TrustRollOver`: structure; required.
+    pub trust_roll_over: TrustRollOver,
+}
+
+impl Shape for AbortTrustRollOverResponse {
+    fn schema() -> &'static Schema {
+        &schema::ABORT_TRUST_ROLL_OVER_RESPONSE
+    }
+}
+
+impl FromValue for AbortTrustRollOverResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ABORT_TRUST_ROLL_OVER_RESPONSE)?;
+        Ok(Self {
+            trust_roll_over: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AbortTrustRollOverResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over.into_value())])
+    }
 }
 
 /// The structure `Account`.
@@ -632,6 +900,96 @@ impl IntoValue for Account {
         Value::Structure(vec![
             Some(self.account_id.into_value()),
             Some(self.created_at.into_value()),
+        ])
+    }
+}
+
+/// The structure `AdvanceTrustRollOverRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdvanceTrustRollOverRequest {
+    /// `TrustRollOverArn`: text of 20 to 2048 characters; required.
+    pub trust_roll_over_arn: String,
+}
+
+impl Shape for AdvanceTrustRollOverRequest {
+    fn schema() -> &'static Schema {
+        &schema::ADVANCE_TRUST_ROLL_OVER_REQUEST
+    }
+}
+
+impl FromValue for AdvanceTrustRollOverRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ADVANCE_TRUST_ROLL_OVER_REQUEST)?;
+        Ok(Self {
+            trust_roll_over_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AdvanceTrustRollOverRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over_arn.into_value())])
+    }
+}
+
+/// The structure `AdvanceTrustRollOverResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdvanceTrustRollOverResponse {
+    /// `TrustRollOver`: structure; required.
+    pub trust_roll_over: TrustRollOver,
+}
+
+impl Shape for AdvanceTrustRollOverResponse {
+    fn schema() -> &'static Schema {
+        &schema::ADVANCE_TRUST_ROLL_OVER_RESPONSE
+    }
+}
+
+impl FromValue for AdvanceTrustRollOverResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ADVANCE_TRUST_ROLL_OVER_RESPONSE)?;
+        Ok(Self {
+            trust_roll_over: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AdvanceTrustRollOverResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over.into_value())])
+    }
+}
+
+/// The structure `AuthorityReplacement`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthorityReplacement {
+    /// `OldAuthorityArn`: text of 20 to 2048 characters; required.
+    pub old_authority_arn: String,
+    /// `NewAuthorityArn`: text of 20 to 2048 characters; required.
+    pub new_authority_arn: String,
+}
+
+impl Shape for AuthorityReplacement {
+    fn schema() -> &'static Schema {
+        &schema::AUTHORITY_REPLACEMENT
+    }
+}
+
+impl FromValue for AuthorityReplacement {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AUTHORITY_REPLACEMENT)?;
+        Ok(Self {
+            old_authority_arn: fields.required()?,
+            new_authority_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AuthorityReplacement {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.old_authority_arn.into_value()),
+            Some(self.new_authority_arn.into_value()),
         ])
     }
 }
@@ -770,6 +1128,44 @@ impl IntoValue for CreateXksProxyResponse {
             Some(self.xks_proxy_arn.into_value()),
             Some(self.uri_path.into_value()),
             Some(self.credential.into_value()),
+        ])
+    }
+}
+
+/// The structure `CrossCertificate`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrossCertificate {
+    /// `SubjectAuthorityArn`: text of 20 to 2048 characters; required.
+    pub subject_authority_arn: String,
+    /// `IssuerAuthorityArn`: text of 20 to 2048 characters; required.
+    pub issuer_authority_arn: String,
+    /// `Certificate`: text.
+    pub certificate: Option<String>,
+}
+
+impl Shape for CrossCertificate {
+    fn schema() -> &'static Schema {
+        &schema::CROSS_CERTIFICATE
+    }
+}
+
+impl FromValue for CrossCertificate {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CROSS_CERTIFICATE)?;
+        Ok(Self {
+            subject_authority_arn: fields.required()?,
+            issuer_authority_arn: fields.required()?,
+            certificate: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CrossCertificate {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.subject_authority_arn.into_value()),
+            Some(self.issuer_authority_arn.into_value()),
+            self.certificate.map(IntoValue::into_value),
         ])
     }
 }
@@ -1043,6 +1439,62 @@ impl IntoValue for DescribeNodeResponse {
     }
 }
 
+/// The structure `DescribeTrustRollOverRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeTrustRollOverRequest {
+    /// `TrustRollOverArn`: text of 20 to 2048 characters; required.
+    pub trust_roll_over_arn: String,
+}
+
+impl Shape for DescribeTrustRollOverRequest {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_TRUST_ROLL_OVER_REQUEST
+    }
+}
+
+impl FromValue for DescribeTrustRollOverRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_TRUST_ROLL_OVER_REQUEST)?;
+        Ok(Self {
+            trust_roll_over_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeTrustRollOverRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over_arn.into_value())])
+    }
+}
+
+/// The structure `DescribeTrustRollOverResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeTrustRollOverResponse {
+    /// `TrustRollOver`: structure; required.
+    pub trust_roll_over: TrustRollOver,
+}
+
+impl Shape for DescribeTrustRollOverResponse {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_TRUST_ROLL_OVER_RESPONSE
+    }
+}
+
+impl FromValue for DescribeTrustRollOverResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_TRUST_ROLL_OVER_RESPONSE)?;
+        Ok(Self {
+            trust_roll_over: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeTrustRollOverResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over.into_value())])
+    }
+}
+
 /// The structure `DescribeXksProxyRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeXksProxyRequest {
@@ -1175,6 +1627,72 @@ impl IntoValue for ExposeXksKeyResponse {
         Value::Structure(vec![
             Some(self.external_key_id.into_value()),
             Some(self.key_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetTrustBundleRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetTrustBundleRequest {
+    /// `CertificateAuthorityArn`: text of 20 to 2048 characters; required.
+    pub certificate_authority_arn: String,
+}
+
+impl Shape for GetTrustBundleRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_TRUST_BUNDLE_REQUEST
+    }
+}
+
+impl FromValue for GetTrustBundleRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_TRUST_BUNDLE_REQUEST)?;
+        Ok(Self {
+            certificate_authority_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetTrustBundleRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.certificate_authority_arn.into_value())])
+    }
+}
+
+/// The structure `GetTrustBundleResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetTrustBundleResponse {
+    /// `Version`: number; required.
+    pub version: i64,
+    /// `CertificateAuthorityArns`: list of 0 to 100; required.
+    pub certificate_authority_arns: Vec<String>,
+    /// `Certificates`: list; required.
+    pub certificates: Vec<String>,
+}
+
+impl Shape for GetTrustBundleResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_TRUST_BUNDLE_RESPONSE
+    }
+}
+
+impl FromValue for GetTrustBundleResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_TRUST_BUNDLE_RESPONSE)?;
+        Ok(Self {
+            version: fields.required()?,
+            certificate_authority_arns: fields.required()?,
+            certificates: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetTrustBundleResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.version.into_value()),
+            Some(self.certificate_authority_arns.into_value()),
+            Some(self.certificates.into_value()),
         ])
     }
 }
@@ -1363,6 +1881,74 @@ impl FromValue for ListTokensResponse {
 impl IntoValue for ListTokensResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.tokens.into_value())])
+    }
+}
+
+/// The structure `ListTrustRollOversRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTrustRollOversRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListTrustRollOversRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_TRUST_ROLL_OVERS_REQUEST
+    }
+}
+
+impl FromValue for ListTrustRollOversRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_TRUST_ROLL_OVERS_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListTrustRollOversRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListTrustRollOversResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListTrustRollOversResponse {
+    /// `TrustRollOvers`: list; required.
+    pub trust_roll_overs: Vec<TrustRollOver>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListTrustRollOversResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_TRUST_ROLL_OVERS_RESPONSE
+    }
+}
+
+impl FromValue for ListTrustRollOversResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_TRUST_ROLL_OVERS_RESPONSE)?;
+        Ok(Self {
+            trust_roll_overs: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListTrustRollOversResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.trust_roll_overs.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -1642,6 +2228,72 @@ impl IntoValue for RotateXksProxyCredentialResponse {
     }
 }
 
+/// The structure `StartTrustRollOverRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartTrustRollOverRequest {
+    /// `Replacements`: list of 1 to 8; required.
+    pub replacements: Vec<AuthorityReplacement>,
+    /// `Automatic`: truth value.
+    pub automatic: Option<bool>,
+    /// `SettleSeconds`: number of 0 to 7776000.
+    pub settle_seconds: Option<i64>,
+}
+
+impl Shape for StartTrustRollOverRequest {
+    fn schema() -> &'static Schema {
+        &schema::START_TRUST_ROLL_OVER_REQUEST
+    }
+}
+
+impl FromValue for StartTrustRollOverRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::START_TRUST_ROLL_OVER_REQUEST)?;
+        Ok(Self {
+            replacements: fields.required()?,
+            automatic: fields.optional()?,
+            settle_seconds: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for StartTrustRollOverRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.replacements.into_value()),
+            self.automatic.map(IntoValue::into_value),
+            self.settle_seconds.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `StartTrustRollOverResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartTrustRollOverResponse {
+    /// `TrustRollOver`: structure; required.
+    pub trust_roll_over: TrustRollOver,
+}
+
+impl Shape for StartTrustRollOverResponse {
+    fn schema() -> &'static Schema {
+        &schema::START_TRUST_ROLL_OVER_RESPONSE
+    }
+}
+
+impl FromValue for StartTrustRollOverResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::START_TRUST_ROLL_OVER_RESPONSE)?;
+        Ok(Self {
+            trust_roll_over: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for StartTrustRollOverResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.trust_roll_over.into_value())])
+    }
+}
+
 /// The structure `Token`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
@@ -1834,6 +2486,160 @@ impl FromValue for TokenUse {
 }
 
 impl IntoValue for TokenUse {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `TrustRollOver`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrustRollOver {
+    /// `TrustRollOverArn`: text of 20 to 2048 characters; required.
+    pub trust_roll_over_arn: String,
+    /// `Replacements`: list of 1 to 8; required.
+    pub replacements: Vec<AuthorityReplacement>,
+    /// `Phase`: one of the values; required.
+    pub phase: TrustRollOverPhase,
+    /// `Automatic`: truth value; required.
+    pub automatic: bool,
+    /// `SettleSeconds`: number of 0 to 7776000; required.
+    pub settle_seconds: i64,
+    /// `StartedAt`: instant; required.
+    pub started_at: Timestamp,
+    /// `PhaseBegunAt`: instant; required.
+    pub phase_begun_at: Timestamp,
+    /// `LookedAt`: instant.
+    pub looked_at: Option<Timestamp>,
+    /// `WaitsFor`: text.
+    pub waits_for: Option<String>,
+    /// `Open`: number.
+    pub open: Option<i64>,
+    /// `CertificatesMoved`: number; required.
+    pub certificates_moved: i64,
+    /// `LastCertificateEndsAt`: instant.
+    pub last_certificate_ends_at: Option<Timestamp>,
+    /// `CrossCertificates`: list; required.
+    pub cross_certificates: Vec<CrossCertificate>,
+}
+
+impl Shape for TrustRollOver {
+    fn schema() -> &'static Schema {
+        &schema::TRUST_ROLL_OVER
+    }
+}
+
+impl FromValue for TrustRollOver {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::TRUST_ROLL_OVER)?;
+        Ok(Self {
+            trust_roll_over_arn: fields.required()?,
+            replacements: fields.required()?,
+            phase: fields.required()?,
+            automatic: fields.required()?,
+            settle_seconds: fields.required()?,
+            started_at: fields.required()?,
+            phase_begun_at: fields.required()?,
+            looked_at: fields.optional()?,
+            waits_for: fields.optional()?,
+            open: fields.optional()?,
+            certificates_moved: fields.required()?,
+            last_certificate_ends_at: fields.optional()?,
+            cross_certificates: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for TrustRollOver {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.trust_roll_over_arn.into_value()),
+            Some(self.replacements.into_value()),
+            Some(self.phase.into_value()),
+            Some(self.automatic.into_value()),
+            Some(self.settle_seconds.into_value()),
+            Some(self.started_at.into_value()),
+            Some(self.phase_begun_at.into_value()),
+            self.looked_at.map(IntoValue::into_value),
+            self.waits_for.map(IntoValue::into_value),
+            self.open.map(IntoValue::into_value),
+            Some(self.certificates_moved.into_value()),
+            self.last_certificate_ends_at.map(IntoValue::into_value),
+            Some(self.cross_certificates.into_value()),
+        ])
+    }
+}
+
+/// The enumeration `TrustRollOverPhase`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrustRollOverPhase {
+    /// `DISTRIBUTING`.
+    Distributing,
+    /// `ISSUING`.
+    Issuing,
+    /// `RETIRING`.
+    Retiring,
+    /// `DONE`.
+    Done,
+    /// `RETURNING`.
+    Returning,
+    /// `ABORTED`.
+    Aborted,
+}
+
+impl TrustRollOverPhase {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::Distributing,
+        Self::Issuing,
+        Self::Retiring,
+        Self::Done,
+        Self::Returning,
+        Self::Aborted,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Distributing => "DISTRIBUTING",
+            Self::Issuing => "ISSUING",
+            Self::Retiring => "RETIRING",
+            Self::Done => "DONE",
+            Self::Returning => "RETURNING",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "DISTRIBUTING" => Some(Self::Distributing),
+            "ISSUING" => Some(Self::Issuing),
+            "RETIRING" => Some(Self::Retiring),
+            "DONE" => Some(Self::Done),
+            "RETURNING" => Some(Self::Returning),
+            "ABORTED" => Some(Self::Aborted),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for TrustRollOverPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for TrustRollOverPhase {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("TrustRollOverPhase", "no such value"))
+    }
+}
+
+impl IntoValue for TrustRollOverPhase {
     fn into_value(self) -> Value {
         Value::String(self.as_str().to_owned())
     }
@@ -2103,6 +2909,28 @@ pub(crate) mod schema {
 
     use crate::schema::{Kind, Member, Pattern, Range, Schema};
 
+    pub(crate) static ABORT_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
+        name: "AbortTrustRollOverRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOverArn",
+            wire_name: "TrustRollOverArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static ABORT_TRUST_ROLL_OVER_RESPONSE: Schema = Schema {
+        name: "AbortTrustRollOverResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOver",
+            wire_name: "TrustRollOver",
+            schema: &TRUST_ROLL_OVER,
+            required: true,
+        }]),
+    };
+
     pub(crate) static ACCOUNT: Schema = Schema {
         name: "Account",
         sensitive: false,
@@ -2145,6 +2973,28 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static ADVANCE_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
+        name: "AdvanceTrustRollOverRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOverArn",
+            wire_name: "TrustRollOverArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static ADVANCE_TRUST_ROLL_OVER_RESPONSE: Schema = Schema {
+        name: "AdvanceTrustRollOverResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOver",
+            wire_name: "TrustRollOver",
+            schema: &TRUST_ROLL_OVER,
+            required: true,
+        }]),
+    };
+
     static ARN_PATTERN: Pattern = Pattern::new(
         "arn:[\\w+=/,.@-]+:[a-z0-9-]+:[\\w+=/,.@-]*:[0-9]*:[\\w+=,.@-]+(/[\\w+=,.@-]+)*",
         "^(?:arn:[0-9A-Za-z_+=/,.@-]+:[a-z0-9-]+:[0-9A-Za-z_+=/,.@-]*:[0-9]*:[0-9A-Za-z_+=,.@-]+(/[0-9A-Za-z_+=,.@-]+)*)$",
@@ -2177,10 +3027,54 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static AUTHORITY_REPLACEMENT: Schema = Schema {
+        name: "AuthorityReplacement",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "OldAuthorityArn",
+                wire_name: "OldAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "NewAuthorityArn",
+                wire_name: "NewAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static AUTHORITY_REPLACEMENT_LIST: Schema = Schema {
+        name: "AuthorityReplacementList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &AUTHORITY_REPLACEMENT,
+            length: Range {
+                min: Some(1),
+                max: Some(8),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static BOOLEAN: Schema = Schema {
         name: "Boolean",
         sensitive: false,
         kind: Kind::Boolean,
+    };
+
+    pub(crate) static CERTIFICATE_TEXT_LIST: Schema = Schema {
+        name: "CertificateTextList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &STRING,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static CREATE_ACCOUNT_REQUEST: Schema = Schema {
@@ -2261,6 +3155,42 @@ pub(crate) mod schema {
                 required: true,
             },
         ]),
+    };
+
+    pub(crate) static CROSS_CERTIFICATE: Schema = Schema {
+        name: "CrossCertificate",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "SubjectAuthorityArn",
+                wire_name: "SubjectAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "IssuerAuthorityArn",
+                wire_name: "IssuerAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Certificate",
+                wire_name: "Certificate",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CROSS_CERTIFICATE_LIST: Schema = Schema {
+        name: "CrossCertificateList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CROSS_CERTIFICATE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static CSR_BLOB: Schema = Schema {
@@ -2413,6 +3343,28 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static DESCRIBE_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
+        name: "DescribeTrustRollOverRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOverArn",
+            wire_name: "TrustRollOverArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DESCRIBE_TRUST_ROLL_OVER_RESPONSE: Schema = Schema {
+        name: "DescribeTrustRollOverResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOver",
+            wire_name: "TrustRollOver",
+            schema: &TRUST_ROLL_OVER,
+            required: true,
+        }]),
+    };
+
     pub(crate) static DESCRIBE_XKS_PROXY_REQUEST: Schema = Schema {
         name: "DescribeXksProxyRequest",
         sensitive: false,
@@ -2486,6 +3438,42 @@ pub(crate) mod schema {
                 name: "KeyArn",
                 wire_name: "KeyArn",
                 schema: &ARN,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_TRUST_BUNDLE_REQUEST: Schema = Schema {
+        name: "GetTrustBundleRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "CertificateAuthorityArn",
+            wire_name: "CertificateAuthorityArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static GET_TRUST_BUNDLE_RESPONSE: Schema = Schema {
+        name: "GetTrustBundleResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Version",
+                wire_name: "Version",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "CertificateAuthorityArns",
+                wire_name: "CertificateAuthorityArns",
+                schema: &ARN_LIST,
+                required: true,
+            },
+            Member {
+                name: "Certificates",
+                wire_name: "Certificates",
+                schema: &CERTIFICATE_TEXT_LIST,
                 required: true,
             },
         ]),
@@ -2582,6 +3570,44 @@ pub(crate) mod schema {
             schema: &TOKEN_LIST,
             required: true,
         }]),
+    };
+
+    pub(crate) static LIST_TRUST_ROLL_OVERS_REQUEST: Schema = Schema {
+        name: "ListTrustRollOversRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_TRUST_ROLL_OVERS_RESPONSE: Schema = Schema {
+        name: "ListTrustRollOversResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "TrustRollOvers",
+                wire_name: "TrustRollOvers",
+                schema: &TRUST_ROLL_OVER_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static LIST_XKS_PROXIES_REQUEST: Schema = Schema {
@@ -2839,6 +3865,51 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static SETTLE_SECONDS: Schema = Schema {
+        name: "SettleSeconds",
+        sensitive: false,
+        kind: Kind::Long(Range {
+            min: Some(0),
+            max: Some(7776000),
+        }),
+    };
+
+    pub(crate) static START_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
+        name: "StartTrustRollOverRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Replacements",
+                wire_name: "Replacements",
+                schema: &AUTHORITY_REPLACEMENT_LIST,
+                required: true,
+            },
+            Member {
+                name: "Automatic",
+                wire_name: "Automatic",
+                schema: &BOOLEAN,
+                required: false,
+            },
+            Member {
+                name: "SettleSeconds",
+                wire_name: "SettleSeconds",
+                schema: &SETTLE_SECONDS,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static START_TRUST_ROLL_OVER_RESPONSE: Schema = Schema {
+        name: "StartTrustRollOverResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "TrustRollOver",
+            wire_name: "TrustRollOver",
+            schema: &TRUST_ROLL_OVER,
+            required: true,
+        }]),
+    };
+
     pub(crate) static STRING: Schema = Schema {
         name: "String",
         sensitive: false,
@@ -2979,6 +4050,119 @@ pub(crate) mod schema {
             length: Range::ANY,
             flattened: false,
             wire_name: "member",
+        },
+    };
+
+    pub(crate) static TRUST_ROLL_OVER: Schema = Schema {
+        name: "TrustRollOver",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "TrustRollOverArn",
+                wire_name: "TrustRollOverArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Replacements",
+                wire_name: "Replacements",
+                schema: &AUTHORITY_REPLACEMENT_LIST,
+                required: true,
+            },
+            Member {
+                name: "Phase",
+                wire_name: "Phase",
+                schema: &TRUST_ROLL_OVER_PHASE,
+                required: true,
+            },
+            Member {
+                name: "Automatic",
+                wire_name: "Automatic",
+                schema: &BOOLEAN,
+                required: true,
+            },
+            Member {
+                name: "SettleSeconds",
+                wire_name: "SettleSeconds",
+                schema: &SETTLE_SECONDS,
+                required: true,
+            },
+            Member {
+                name: "StartedAt",
+                wire_name: "StartedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "PhaseBegunAt",
+                wire_name: "PhaseBegunAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "LookedAt",
+                wire_name: "LookedAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "WaitsFor",
+                wire_name: "WaitsFor",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "Open",
+                wire_name: "Open",
+                schema: &LONG,
+                required: false,
+            },
+            Member {
+                name: "CertificatesMoved",
+                wire_name: "CertificatesMoved",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "LastCertificateEndsAt",
+                wire_name: "LastCertificateEndsAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "CrossCertificates",
+                wire_name: "CrossCertificates",
+                schema: &CROSS_CERTIFICATE_LIST,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static TRUST_ROLL_OVER_LIST: Schema = Schema {
+        name: "TrustRollOverList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &TRUST_ROLL_OVER,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static TRUST_ROLL_OVER_PHASE: Schema = Schema {
+        name: "TrustRollOverPhase",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "DISTRIBUTING",
+                "ISSUING",
+                "RETIRING",
+                "DONE",
+                "RETURNING",
+                "ABORTED",
+            ],
         },
     };
 

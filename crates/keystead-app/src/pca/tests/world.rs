@@ -169,7 +169,7 @@ impl World {
     }
 
     /// An order for a year's certificate by the default template, signed as the authority likes best.
-    pub(super) async fn order(&self, arn: &str, csr: &[u8]) -> wire::IssueCertificateRequest {
+    pub(crate) async fn order(&self, arn: &str, csr: &[u8]) -> wire::IssueCertificateRequest {
         let configuration = self
             .describe(arn)
             .await
@@ -187,12 +187,12 @@ impl World {
         }
     }
 
-    pub(super) async fn issue(&self, order: wire::IssueCertificateRequest) -> Result<String> {
+    pub(crate) async fn issue(&self, order: wire::IssueCertificateRequest) -> Result<String> {
         let issued = issue_certificate(&self.ctx(), order).await?;
         Ok(issued.certificate_arn.unwrap())
     }
 
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         authority: &str,
         certificate: &str,
@@ -225,7 +225,7 @@ impl World {
         Ok(described.certificate_authority.unwrap())
     }
 
-    pub(super) async fn status(&self, arn: &str) -> &'static str {
+    pub(crate) async fn status(&self, arn: &str) -> &'static str {
         self.describe(arn).await.status.unwrap().as_str()
     }
 
@@ -255,7 +255,7 @@ impl World {
     }
 
     /// A request for `names`, and its key.
-    pub(super) async fn csr(
+    pub(crate) async fn csr(
         &self,
         spec: KeySpec,
         common_name: &str,
@@ -296,7 +296,7 @@ impl World {
     }
 
     /// Asks OpenSSL, strictly, whether the certificate follows from the root at the world's time.
-    pub(super) fn openssl_verify(
+    pub(crate) fn openssl_verify(
         &self,
         certificate: &str,
         chain: &[&str],
