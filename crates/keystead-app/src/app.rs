@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use jiff::SignedDuration;
 use keystead_core::lint::KnownKeys;
 use keystead_core::{AccountId, Error};
 use keystead_crypto::token::TokenError;
@@ -19,10 +20,11 @@ use crate::cursor::CursorKey;
 use crate::hsm::{Hsm, HsmOptions};
 use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::lasts::{self, Lasts};
+use crate::log;
 use crate::nodes::Deliveries;
 use crate::outbound::{Exchange, Fetch};
-use crate::pca::Issuers;
 use crate::pca::revocation::{Places, Responder, ServedLists};
+use crate::pca::{self, Issuers};
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
@@ -70,6 +72,7 @@ pub struct App {
     pub(crate) exchange: Exchange,
     pub(crate) xks_proxies: KnownProxies,
     pub(crate) xks_health: HealthKey,
+    pub(crate) keep_expired: Option<SignedDuration>,
 }
 
 /// How the parts are opened.
@@ -90,6 +93,8 @@ pub struct AppOptions {
     pub audit_sync: bool,
     /// Whether a store older than the journal beside it is accepted.
     pub accept_rollback: bool,
+    /// For how long private CAs keep certificates that have expired; for ever where `None`.
+    pub keep_expired: Option<SignedDuration>,
     /// Where time comes from.
     pub env: Arc<dyn Env>,
     /// How documents of other servers are got.
@@ -195,7 +200,10 @@ impl App {
             last_usages: Lasts::new(kms::LAST_USAGES),
             sessions,
             provider_keys: ProviderKeys::new(options.fetch),
+            keep_expired: options.keep_expired,
         };
+        log::begin(&app).await?;
+        pca::schedule_retention(&app).await?;
         Ok((Arc::new(app), root))
     }
 }

@@ -18,7 +18,7 @@ use keystead_wire::{
 
 use crate::audit::{self, Ending};
 use crate::{
-    Access, Ctx, accounts, acm, fault, hsm, iam, kms, nodes, pca, rolesanywhere, secrets, sts,
+    Access, Ctx, accounts, acm, fault, hsm, iam, kms, log, nodes, pca, rolesanywhere, secrets, sts,
     trust, xks,
 };
 
@@ -317,6 +317,8 @@ table! {
         nodes_wire::AdvanceTrustRollOver => trust::advance_trust_roll_over,
         nodes_wire::AbortTrustRollOver => trust::abort_trust_roll_over,
         nodes_wire::GetTrustBundle => trust::get_trust_bundle,
+        nodes_wire::GetCertificateLogHead => log::get_certificate_log_head,
+        nodes_wire::GetCertificateLogProof => log::get_certificate_log_proof,
     }
     "secretsmanager": {
         secrets_wire::CreateSecret => secrets::create_secret,

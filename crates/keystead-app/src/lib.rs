@@ -32,6 +32,7 @@ mod iam;
 mod ids;
 pub mod kms;
 mod lasts;
+pub mod log;
 pub mod nodes;
 pub mod outbound;
 pub mod pca;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use keystead_app::JOURNAL_DIR;
+use keystead_app::{JOURNAL_DIR, log};
 use keystead_crypto::token::Token;
-use keystead_store::StoreOptions;
 use keystead_store::journal::{self, Filter};
+use keystead_store::{Peek, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::config::{Config, Overrides};
@@ -62,7 +62,8 @@ enum Action {
         /// The id of the event or of the request; without one, the last call that a policy refused.
         event: Option<String>,
     },
-    /// Check that nothing was changed, removed or put in. Exits with 1 if something was.
+    /// Check that nothing was changed, removed or put in, in the journal and in the log of issued certificates. Exits with
+    /// 1 if something was.
     Verify,
 }
 
@@ -174,41 +175,76 @@ fn line(event: &str) -> String {
 fn verify(dir: &std::path::Path, store: &StoreOptions, json: bool) -> Result<ExitCode, Failure> {
     let pinned = journal::pinned(store).map_err(failed)?;
     let report = journal::verify(dir, pinned.as_ref()).map_err(failed)?;
-    let whole = report.is_whole();
-    let last = report.last.as_ref();
+    let log = match Peek::open(store).map_err(failed)? {
+        Some(peek) => log::verify(&peek).map_err(failed)?,
+        None => log::Report::default(),
+    };
     if json {
-        let breaks: Vec<_> = report
-            .breaks
-            .iter()
-            .map(|found| json!({ "file": found.file, "line": found.line, "problem": found.problem.to_string() }))
-            .collect();
-        println!(
-            "{}",
-            json!({
-                "whole": whole,
-                "events": report.events,
-                "first": report.first,
-                "last": last.map(|head| head.sequence),
-                "breaks": report.break_count,
-                "named_breaks": breaks,
-            })
-        );
-    } else if whole {
-        println!("{} events, an unbroken chain", report.events);
+        println!("{}", found(&report, &log));
     } else {
-        println!(
-            "{} events, and the chain is broken in {} places:",
-            report.events, report.break_count
-        );
-        for found in &report.breaks {
-            println!("  {} line {}: {}", found.file, found.line, found.problem);
-        }
+        print_journal(&report);
+        print_log(&log);
     }
-    Ok(if whole {
+    Ok(if report.is_whole() && log.is_whole() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What was found, as JSON.
+fn found(report: &journal::Report, log: &log::Report) -> Value {
+    let breaks = report.breaks.iter().map(|found| {
+        json!({ "file": found.file, "line": found.line, "problem": found.problem.to_string() })
+    });
+    json!({
+        "whole": report.is_whole() && log.is_whole(),
+        "events": report.events,
+        "first": report.first,
+        "last": report.last.as_ref().map(|head| head.sequence),
+        "breaks": report.break_count,
+        "named_breaks": breaks.collect::<Vec<_>>(),
+        "log": {
+            "whole": log.is_whole(),
+            "size": log.size,
+            "root": log.root,
+            "logged": log.logged,
+            "pending": log.pending,
+            "older": log.older,
+            "problems": log.problem_count,
+            "named_problems": log.problems,
+        },
+    })
+}
+
+fn print_journal(report: &journal::Report) {
+    if report.is_whole() {
+        println!("{} events, an unbroken chain", report.events);
+        return;
+    }
+    println!(
+        "{} events, and the chain is broken in {} places:",
+        report.events, report.break_count
+    );
+    for found in &report.breaks {
+        println!("  {} line {}: {}", found.file, found.line, found.problem);
+    }
+}
+
+fn print_log(log: &log::Report) {
+    match &log.root {
+        Some(root) => println!("{} certificates in the log {}:{root}", log.size, log.size),
+        None => println!("nothing in the log of certificates"),
+    }
+    if log.older > 0 {
+        println!("{} certificates are older than the log", log.older);
+    }
+    if !log.is_whole() {
+        println!("the log is broken in {} places:", log.problem_count);
+        for problem in &log.problems {
+            println!("  {problem}");
+        }
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

@@ -4,6 +4,8 @@
 //! anywhere: each step looks at what is there and does what is missing, so that running the command
 //! again goes on where it ended. What belongs to a name is found by tags.
 
+mod log;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,13 +20,14 @@ use crate::Failure;
 use crate::client::{ACM_PCA, Client, text};
 use crate::exports::ClientFile;
 
-/// Make a certificate authority that is ready to issue.
+/// Make a certificate authority that is ready to issue; see the log of all that was issued.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   keystead ca create prod                                a root, and below it one that issues
   keystead ca create prod --organization 'Example Corp' --country DE --key-algorithm EC_secp384r1
   keystead ca create jobs --mode short-lived --root ARN  below a root that is there already
+  keystead ca log head                                   the log of all that was issued
 
 'create' may be run again: it finishes what was cut off, and prints the same.")]
 pub(crate) struct Args {
@@ -41,6 +44,7 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     Create(Create),
+    Log(log::Args),
 }
 
 /// Make a root, and below it an authority that issues, from which ACM may issue and renew.
@@ -87,7 +91,10 @@ struct Validity {
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let file = ClientFile::load(args.data_dir.as_deref())?;
     let client = Client::new(&file)?;
-    let Action::Create(wanted) = args.action;
+    let wanted = match args.action {
+        Action::Create(wanted) => wanted,
+        Action::Log(log) => return log::run(log, &client, args.json).await,
+    };
     let root = match &wanted.root {
         Some(arn) => arn.clone(),
         None => root(&client, &wanted).await?,

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use keystead_app::HsmOptions;
 use keystead_core::lint::KnownKeys;
 use keystead_core::{AccountId, Region};
@@ -53,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) xks_authorities: Vec<CertificateDer<'static>>,
     /// How long KMS waits for such a proxy.
     pub(crate) xks_deadline: Duration,
+    /// For how long private CAs keep certificates that have expired; for ever where `None`.
+    pub(crate) keep_expired: Option<SignedDuration>,
 }
 
 /// PEM files of the operator's own.
@@ -136,6 +139,7 @@ impl Config {
         let region = overrides.region.or(parsed.region);
         let root_key = tokens::RootKeyFile::parse(parsed.root_key)?;
         Ok(Self {
+            keep_expired: parsed.pca.keep_expired()?,
             hsm: tokens::check(parsed.tokens, root_key.token, parsed.pca.token)?,
             listen: address(listen)?,
             public_listen: parsed.public.listen.as_deref().map(address).transpose()?,

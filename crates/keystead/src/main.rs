@@ -53,7 +53,7 @@ enum Command {
     Envoy(envoy::Args),
     /// Make and list accounts.
     Account(account::Args),
-    /// Make a certificate authority that is ready to issue.
+    /// Make a certificate authority that is ready to issue; see the log of all that was issued.
     Ca(ca::Args),
     /// Give others what they need to trust what is issued here; replace authorities.
     Trust(trust::Args),

@@ -64,6 +64,7 @@ Configuration file (all of it optional):
   token = \"hsm\"                      # 'keystead root-key seal' converts an existing store
   [pca]
   token = \"hsm\"                      # the keys of new certificate authorities are made in it
+  keep_expired_days = 400            # certificates that expired earlier are removed; default: kept for ever
 
 KEYSTEAD_ROOT_ACCESS_KEY_ID and KEYSTEAD_ROOT_SECRET_ACCESS_KEY set the root access key at the first
 start; without them it is random.")]
@@ -121,6 +122,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         root_credential,
         audit_sync: config.audit_sync,
         accept_rollback,
+        keep_expired: config.keep_expired,
         env: Arc::new(env),
         fetch: keystead_server::fetch(),
         exchange: keystead_server::exchange(ExchangeOptions {

@@ -2,12 +2,12 @@
 //! that an authority granted it, through the same steps as every other issuance; delivery shows what
 //! to trust.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keystead_core::pca::{Action, Serial, Template, Validity, ValidityUnit};
 use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::x509;
-use keystead_store::{Collection, Haste, StoreError, Stored};
+use keystead_store::{Collection, Haste, OpenError, Peek, StoreError, Stored};
 
 use super::authorities::{ATTEMPTS, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, prepare};
@@ -192,6 +192,58 @@ pub(crate) use super::revocation::revoke::revoke;
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.
 pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<()> {
     authority_as(ctx, act, ca_arn).await.map(|_| ())
+}
+
+/// The record key and the DER of the certificate of this ARN, of an authority of the caller's that the call may
+/// touch.
+pub(crate) async fn certificate(ctx: &Ctx, arn: &str) -> Result<(String, Vec<u8>)> {
+    const READ: Act<'_> = Act::Via {
+        action: "acm-pca:GetCertificate",
+        service: "keystead",
+    };
+    let parts = arn.split_once("/certificate/");
+    let serial = parts.and_then(|(_, serial)| Serial::parse(serial));
+    let (Some((authority, _)), Some(serial)) = (parts, serial) else {
+        return Err(Error::new(
+            ErrorKind::InvalidArn,
+            format!("The ARN '{arn}' is not that of a certificate of a private CA."),
+        ));
+    };
+    let found = authority_as(ctx, READ, authority).await?.into_inner();
+    let key = format!("{}/{}", found.key, serial.hex());
+    let issued = issued(&ctx.app, &found.value, &key).await?;
+    let issued = issued.ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find certificate {arn}."),
+        )
+    })?;
+    Ok((key, issued.value.certificate))
+}
+
+/// A certificate as it is stored.
+pub(crate) struct Peeked {
+    /// Its record's key.
+    pub(crate) key: String,
+    /// Its DER.
+    pub(crate) der: Vec<u8>,
+    /// When it was asked for.
+    pub(crate) issued_at: Timestamp,
+}
+
+/// The next certificates of all authorities, read beside a running server.
+pub(crate) fn peek_certificates(
+    peek: &Peek,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Peeked>, OpenError> {
+    let page = peek.scan::<Issued>(record::CERTIFICATES, after, limit)?;
+    let peeked = page.into_iter().map(|found| Peeked {
+        key: found.key,
+        der: found.value.certificate,
+        issued_at: found.value.issued_at,
+    });
+    Ok(peeked.collect())
 }
 
 /// The certificate of a token that was used before, completed if it was left halfway.

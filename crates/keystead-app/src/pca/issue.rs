@@ -24,8 +24,8 @@ use keystead_crypto::{CryptoError, random, x509};
 use keystead_store::{Batch, Expect, Haste, Lease, Store, StoreError, Stored};
 
 use super::record::{AUTHORITIES, Authority, CERTIFICATES, Intended, Issued};
-use crate::App;
 use crate::token::Token;
+use crate::{App, log};
 
 /// Where intended certificates wait to be completed, should who intended them not do it.
 pub(crate) const ISSUE_QUEUE: &str = "pca.issue";
@@ -252,6 +252,8 @@ pub(super) fn enqueue(
         not_after: prepared.window.not_after,
     };
     let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
+    // Also of a certificate that is no longer kept.
+    batch.expect(log::PLACES, key.as_str(), Expect::Absent);
     batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &intended);
     Intent {
         serial: prepared.serial,
@@ -328,6 +330,7 @@ async fn sign_and_store(
         revocation: None,
     };
     batch.put(CERTIFICATES, key, &issued, Expect::Absent);
+    log::issued(&mut batch, key, &issued.certificate);
     match app.store.commit_with(batch, haste).await {
         Ok(_) => Ok(issued),
         Err(StoreError::Conflict { .. } | StoreError::LeaseLost { .. }) => {

@@ -14,6 +14,7 @@ mod own_certificate;
 mod passthrough;
 mod purge;
 mod record;
+mod retention;
 pub mod revocation;
 mod sharing;
 pub(crate) mod succession;
@@ -48,6 +49,9 @@ use crate::App;
 pub(crate) use authorities::PURGE_QUEUE;
 pub(crate) use issue::ISSUE_QUEUE;
 pub(crate) use issuers::Issuers;
+pub(crate) use retention::{
+    RETENTION_QUEUE, schedule as schedule_retention, sweep as sweep_expired,
+};
 pub(crate) use revocation::{LIST_QUEUE, SIGNER_QUEUE};
 
 /// Completes the certificate that this item of [`ISSUE_QUEUE`] intends. Answers whether the item was

@@ -1,8 +1,8 @@
 //! The end of a deleted authority, once its restoration period is over.
 //!
 //! The record with the key goes first, in one commit; from then on the authority is gone for
-//! everybody. What it issued follows, a bounded part at a time, under the same queued item, so that a
-//! crash in between leaves nothing behind.
+//! everybody. What it issued follows, and where that stands in the log, a bounded part at a time, under
+//! the same queued item, so that a crash in between leaves nothing behind.
 
 use jiff::Timestamp;
 use keystead_core::Result;
@@ -14,6 +14,7 @@ use super::record::{
 use super::revocation::record::{LISTS, List, NAMES, PARTITIONS, PARTS, Part, REVOKED, Revoked};
 use super::revocation::responder;
 use crate::App;
+use crate::log::{PLACES, Place};
 
 /// What is left of an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,11 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
         batch.delete(PARTS, part.key, Expect::Any);
     }
     if certificates.is_empty() {
+        for place in keys::<Place>(store, PLACES, &prefix).await? {
+            batch.delete(PLACES, place, Expect::Any);
+        }
+    }
+    if batch.is_empty() {
         for own in keys::<OwnCertificate>(store, OWN_CERTIFICATES, &prefix).await? {
             batch.delete(OWN_CERTIFICATES, own, Expect::Any);
         }

@@ -26,8 +26,7 @@ use keystead_store::{Batch, ChangeFeed, FeedEvent, Lease};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::App;
-use crate::lasts;
+use crate::{App, lasts, log};
 
 /// A queue with its reconciler.
 #[derive(Clone, Copy)]
@@ -68,6 +67,7 @@ fn all() -> Vec<Task> {
         secrets::DELETE,
         secrets::PURGE,
         kms_keys::SCRUB,
+        pca::RETENTION,
         tokens::TOKENS,
         trust::ROLL_OVERS,
     ]
@@ -114,6 +114,7 @@ pub fn start(app: &Arc<App>) -> Running {
         loops.spawn(Worker::new(app, task, stop.subscribe()).run());
     }
     loops.spawn(lasts::keep(Arc::clone(app), stop.subscribe()));
+    loops.spawn(log::follow(Arc::clone(app), stop.subscribe()));
     Running { stop, loops }
 }
 

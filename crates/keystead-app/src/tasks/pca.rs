@@ -42,6 +42,13 @@ pub(super) const SIGNERS: Task = Task {
     quiet: false,
 };
 
+/// The item moves on with every page.
+pub(super) const RETENTION: Task = Task {
+    queue: pca::RETENTION_QUEUE,
+    step: |app, lease| pca::sweep_expired(app, lease).boxed(),
+    quiet: false,
+};
+
 fn issue<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     async {
         let settled = pca::complete_intent(app, lease).await?;

@@ -27,6 +27,8 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::DESCRIBE_TRUST_ROLL_OVER,
         &operation::DESCRIBE_XKS_PROXY,
         &operation::EXPOSE_XKS_KEY,
+        &operation::GET_CERTIFICATE_LOG_HEAD,
+        &operation::GET_CERTIFICATE_LOG_PROOF,
         &operation::GET_TRUST_BUNDLE,
         &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
@@ -50,6 +52,8 @@ pub static SERVICE: ServiceDef = ServiceDef {
         "DescribeTrustRollOver",
         "DescribeXksProxy",
         "ExposeXksKey",
+        "GetCertificateLogHead",
+        "GetCertificateLogProof",
         "GetTrustBundle",
         "ListAccounts",
         "ListNodes",
@@ -364,6 +368,50 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:ExposeXksKey"),
             resource: "xks-proxy",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_HEAD: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetCertificateLogHead",
+        input: &schema::GET_CERTIFICATE_LOG_HEAD_REQUEST,
+        output: &schema::GET_CERTIFICATE_LOG_HEAD_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:GetCertificateLogHead"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_PROOF: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "GetCertificateLogProof",
+        input: &schema::GET_CERTIFICATE_LOG_PROOF_REQUEST,
+        output: &schema::GET_CERTIFICATE_LOG_PROOF_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:GetCertificateLogProof"),
+            resource: "*",
             keys: &[],
         },
         http: None,
@@ -704,6 +752,28 @@ impl Operation for ExposeXksKey {
     const DEF: &'static OperationDef = &operation::EXPOSE_XKS_KEY;
 }
 
+/// The operation `GetCertificateLogHead`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetCertificateLogHead;
+
+impl Operation for GetCertificateLogHead {
+    type Input = GetCertificateLogHeadRequest;
+    type Output = GetCertificateLogHeadResponse;
+    const NAME: &'static str = "GetCertificateLogHead";
+    const DEF: &'static OperationDef = &operation::GET_CERTIFICATE_LOG_HEAD;
+}
+
+/// The operation `GetCertificateLogProof`.
+#[derive(Clone, Copy, Debug)]
+pub struct GetCertificateLogProof;
+
+impl Operation for GetCertificateLogProof {
+    type Input = GetCertificateLogProofRequest;
+    type Output = GetCertificateLogProofResponse;
+    const NAME: &'static str = "GetCertificateLogProof";
+    const DEF: &'static OperationDef = &operation::GET_CERTIFICATE_LOG_PROOF;
+}
+
 /// The operation `GetTrustBundle`.
 #[derive(Clone, Copy, Debug)]
 pub struct GetTrustBundle;
@@ -990,6 +1060,56 @@ impl IntoValue for AuthorityReplacement {
         Value::Structure(vec![
             Some(self.old_authority_arn.into_value()),
             Some(self.new_authority_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `CertificateLogHead`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateLogHead {
+    /// `Size`: number; required.
+    pub size: i64,
+    /// `RootHash`: text of 64 characters; required.
+    pub root_hash: String,
+    /// `SignedAt`: instant; required.
+    pub signed_at: Timestamp,
+    /// `SignedBytes`: bytes; required.
+    pub signed_bytes: Blob,
+    /// `Signature`: bytes; required.
+    pub signature: Blob,
+    /// `PublicKey`: text; required.
+    pub public_key: String,
+}
+
+impl Shape for CertificateLogHead {
+    fn schema() -> &'static Schema {
+        &schema::CERTIFICATE_LOG_HEAD
+    }
+}
+
+impl FromValue for CertificateLogHead {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CERTIFICATE_LOG_HEAD)?;
+        Ok(Self {
+            size: fields.required()?,
+            root_hash: fields.required()?,
+            signed_at: fields.required()?,
+            signed_bytes: fields.required()?,
+            signature: fields.required()?,
+            public_key: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CertificateLogHead {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.size.into_value()),
+            Some(self.root_hash.into_value()),
+            Some(self.signed_at.into_value()),
+            Some(self.signed_bytes.into_value()),
+            Some(self.signature.into_value()),
+            Some(self.public_key.into_value()),
         ])
     }
 }
@@ -1627,6 +1747,138 @@ impl IntoValue for ExposeXksKeyResponse {
         Value::Structure(vec![
             Some(self.external_key_id.into_value()),
             Some(self.key_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `GetCertificateLogHeadRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetCertificateLogHeadRequest {
+    /// `FirstSize`: number.
+    pub first_size: Option<i64>,
+}
+
+impl Shape for GetCertificateLogHeadRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_CERTIFICATE_LOG_HEAD_REQUEST
+    }
+}
+
+impl FromValue for GetCertificateLogHeadRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CERTIFICATE_LOG_HEAD_REQUEST)?;
+        Ok(Self {
+            first_size: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetCertificateLogHeadRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![self.first_size.map(IntoValue::into_value)])
+    }
+}
+
+/// The structure `GetCertificateLogHeadResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetCertificateLogHeadResponse {
+    /// `Head`: structure; required.
+    pub head: CertificateLogHead,
+    /// `ConsistencyProof`: list.
+    pub consistency_proof: Option<Vec<String>>,
+}
+
+impl Shape for GetCertificateLogHeadResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_CERTIFICATE_LOG_HEAD_RESPONSE
+    }
+}
+
+impl FromValue for GetCertificateLogHeadResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CERTIFICATE_LOG_HEAD_RESPONSE)?;
+        Ok(Self {
+            head: fields.required()?,
+            consistency_proof: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for GetCertificateLogHeadResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.head.into_value()),
+            self.consistency_proof.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `GetCertificateLogProofRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetCertificateLogProofRequest {
+    /// `CertificateArn`: text of 20 to 2048 characters; required.
+    pub certificate_arn: String,
+}
+
+impl Shape for GetCertificateLogProofRequest {
+    fn schema() -> &'static Schema {
+        &schema::GET_CERTIFICATE_LOG_PROOF_REQUEST
+    }
+}
+
+impl FromValue for GetCertificateLogProofRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CERTIFICATE_LOG_PROOF_REQUEST)?;
+        Ok(Self {
+            certificate_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetCertificateLogProofRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.certificate_arn.into_value())])
+    }
+}
+
+/// The structure `GetCertificateLogProofResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GetCertificateLogProofResponse {
+    /// `Head`: structure; required.
+    pub head: CertificateLogHead,
+    /// `LeafIndex`: number; required.
+    pub leaf_index: i64,
+    /// `LeafHash`: text of 64 characters; required.
+    pub leaf_hash: String,
+    /// `InclusionProof`: list; required.
+    pub inclusion_proof: Vec<String>,
+}
+
+impl Shape for GetCertificateLogProofResponse {
+    fn schema() -> &'static Schema {
+        &schema::GET_CERTIFICATE_LOG_PROOF_RESPONSE
+    }
+}
+
+impl FromValue for GetCertificateLogProofResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::GET_CERTIFICATE_LOG_PROOF_RESPONSE)?;
+        Ok(Self {
+            head: fields.required()?,
+            leaf_index: fields.required()?,
+            leaf_hash: fields.required()?,
+            inclusion_proof: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for GetCertificateLogProofResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.head.into_value()),
+            Some(self.leaf_index.into_value()),
+            Some(self.leaf_hash.into_value()),
+            Some(self.inclusion_proof.into_value()),
         ])
     }
 }
@@ -3060,10 +3312,86 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static BLOB: Schema = Schema {
+        name: "Blob",
+        sensitive: false,
+        kind: Kind::Blob(Range::ANY),
+    };
+
     pub(crate) static BOOLEAN: Schema = Schema {
         name: "Boolean",
         sensitive: false,
         kind: Kind::Boolean,
+    };
+
+    static CERTIFICATE_LOG_HASH_PATTERN: Pattern =
+        Pattern::new("[0-9a-f]{64}", "^(?:[0-9a-f]{64})$");
+
+    pub(crate) static CERTIFICATE_LOG_HASH: Schema = Schema {
+        name: "CertificateLogHash",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(64),
+                max: Some(64),
+            },
+            pattern: Some(&CERTIFICATE_LOG_HASH_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static CERTIFICATE_LOG_HASH_LIST: Schema = Schema {
+        name: "CertificateLogHashList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &CERTIFICATE_LOG_HASH,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static CERTIFICATE_LOG_HEAD: Schema = Schema {
+        name: "CertificateLogHead",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Size",
+                wire_name: "Size",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "RootHash",
+                wire_name: "RootHash",
+                schema: &CERTIFICATE_LOG_HASH,
+                required: true,
+            },
+            Member {
+                name: "SignedAt",
+                wire_name: "SignedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "SignedBytes",
+                wire_name: "SignedBytes",
+                schema: &BLOB,
+                required: true,
+            },
+            Member {
+                name: "Signature",
+                wire_name: "Signature",
+                schema: &BLOB,
+                required: true,
+            },
+            Member {
+                name: "PublicKey",
+                wire_name: "PublicKey",
+                schema: &STRING,
+                required: true,
+            },
+        ]),
     };
 
     pub(crate) static CERTIFICATE_TEXT_LIST: Schema = Schema {
@@ -3438,6 +3766,78 @@ pub(crate) mod schema {
                 name: "KeyArn",
                 wire_name: "KeyArn",
                 schema: &ARN,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_HEAD_REQUEST: Schema = Schema {
+        name: "GetCertificateLogHeadRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "FirstSize",
+            wire_name: "FirstSize",
+            schema: &LONG,
+            required: false,
+        }]),
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_HEAD_RESPONSE: Schema = Schema {
+        name: "GetCertificateLogHeadResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Head",
+                wire_name: "Head",
+                schema: &CERTIFICATE_LOG_HEAD,
+                required: true,
+            },
+            Member {
+                name: "ConsistencyProof",
+                wire_name: "ConsistencyProof",
+                schema: &CERTIFICATE_LOG_HASH_LIST,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_PROOF_REQUEST: Schema = Schema {
+        name: "GetCertificateLogProofRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "CertificateArn",
+            wire_name: "CertificateArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static GET_CERTIFICATE_LOG_PROOF_RESPONSE: Schema = Schema {
+        name: "GetCertificateLogProofResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Head",
+                wire_name: "Head",
+                schema: &CERTIFICATE_LOG_HEAD,
+                required: true,
+            },
+            Member {
+                name: "LeafIndex",
+                wire_name: "LeafIndex",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "LeafHash",
+                wire_name: "LeafHash",
+                schema: &CERTIFICATE_LOG_HASH,
+                required: true,
+            },
+            Member {
+                name: "InclusionProof",
+                wire_name: "InclusionProof",
+                schema: &CERTIFICATE_LOG_HASH_LIST,
                 required: true,
             },
         ]),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::schema::{AccessDef, ErrorDef, OperationDef, Protocol, Schema, ServiceDef};
 use crate::shape::{Fields, FromValue, IntoValue, Operation, Shape, ShapeError};
-use crate::value::{Blob, Sensitive, Value};
+use crate::value::{Sensitive, Value};
 
 /// AWS Secrets Manager: its operations, served or known.
 pub static SERVICE: ServiceDef = ServiceDef {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use keystead_app::HsmOptions;
 use keystead_crypto::token::{DEFAULT_SESSIONS, MAX_SESSIONS, PinSource, TokenOptions};
 use serde::Deserialize;
@@ -34,6 +35,20 @@ pub(super) struct RootKeyFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct PcaFile {
     pub(super) token: Option<String>,
+    keep_expired_days: Option<u32>,
+}
+
+impl PcaFile {
+    /// For how long expired certificates are kept. A day at least: as long as clocks that are wrong may still
+    /// take one for valid, its revocation has to be told.
+    pub(super) fn keep_expired(&self) -> Result<Option<SignedDuration>, Failure> {
+        match self.keep_expired_days {
+            Some(0) => Err(Failure(
+                "[pca] keep_expired_days is 0; expired certificates are kept for a day at least, and for ever without it".into(),
+            )),
+            days => Ok(days.map(|days| SignedDuration::from_hours(24 * i64::from(days)))),
+        }
+    }
 }
 
 impl RootKeyFile {

@@ -7,6 +7,7 @@ mod crash;
 mod internal;
 mod issuance;
 mod lifecycle;
+mod retention;
 mod revoking;
 mod sharing;
 pub(crate) mod world;

@@ -26,7 +26,8 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
 }
 
-struct Clock(Mutex<Timestamp>);
+/// The time, and how long expired certificates are kept.
+struct Clock(Mutex<Timestamp>, Mutex<Option<SignedDuration>>);
 
 impl Env for Clock {
     fn now(&self) -> Timestamp {
@@ -37,7 +38,10 @@ impl Env for Clock {
 impl World {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Clock(Mutex::new(Timestamp::from_second(START).unwrap())));
+        let clock = Arc::new(Clock(
+            Mutex::new(Timestamp::from_second(START).unwrap()),
+            Mutex::default(),
+        ));
         let app = open(&dir, &clock).await;
         Self { app, clock, dir }
     }
@@ -49,6 +53,11 @@ impl World {
         drop(app);
         let app = open(&dir, &clock).await;
         Self { app, clock, dir }
+    }
+
+    /// Has expired certificates kept for so long, from the next start on.
+    pub(crate) fn keep_expired(&self, keep: Option<SignedDuration>) {
+        *self.clock.1.lock() = keep;
     }
 
     pub(crate) fn pass(&self, time: SignedDuration) {
@@ -370,6 +379,7 @@ async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App
         root_credential: None,
         audit_sync: false,
         accept_rollback: false,
+        keep_expired: *clock.1.lock(),
         env: Arc::clone(clock) as Arc<dyn Env>,
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
