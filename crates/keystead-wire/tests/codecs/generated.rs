@@ -94,6 +94,7 @@ fn patterns_hold() {
                         "alias/x",
                         "arn:aws:s3:us-east-1:123456789012:x",
                         "us-east-1",
+                        "01:02",
                         "3h",
                         "01:ff",
                         "0a:1b",
