@@ -1,7 +1,7 @@
 //! What the crash tests share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use keystead_store::{Batch, Collection, Expect, Store, StoreError, Version, Versioned};
+use keystead_store::{Batch, Collection, Expect, Haste, Store, StoreError, Version, Versioned};
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod fault_vfs;
@@ -21,7 +21,7 @@ impl Versioned for Half {
     const MARKER: &'static str = "test.half/1";
 }
 
-/// Stores a pair; each record is `weight` bytes.
+/// Stores a pair, in haste or, if the number is odd, not; each record is `weight` bytes.
 pub(crate) async fn commit_pair(
     store: &Store,
     number: u64,
@@ -36,7 +36,11 @@ pub(crate) async fn commit_pair(
         .put(PAIRS, format!("left/{number}"), &half, Expect::Any)
         .put(PAIRS, format!("right/{number}"), &half, Expect::Any)
         .enqueue(WORK, number.to_string(), jiff::Timestamp::UNIX_EPOCH, &());
-    store.commit(batch).await
+    let haste = match number % 2 {
+        0 => Haste::Now,
+        _ => Haste::Soon,
+    };
+    store.commit_with(batch, haste).await
 }
 
 /// The pairs that are there; fails when there is half of one.

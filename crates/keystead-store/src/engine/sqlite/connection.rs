@@ -58,13 +58,18 @@ impl Shared {
 /// A connection that can write; the file exists already, and is as it was until something is written.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
-    // Every commit is durable before its answer.
-    connection.pragma_update(None, "synchronous", "full")?;
+    synchronize(&connection, true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Deleted content is overwritten with zeros, for the sake of deleted keys. The log has it until [`super::checkpoint`]
     // empties that.
     connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
+}
+
+/// Whether a commit returns when it is durable, or when it is in the log: the next one that is durable makes it so too.
+pub(super) fn synchronize(connection: &Connection, durable: bool) -> rusqlite::Result<()> {
+    let level = if durable { "full" } else { "normal" };
+    connection.pragma_update(None, "synchronous", level)
 }
 
 /// A connection that only reads.

@@ -1,29 +1,32 @@
-//! The thread that writes: gathers what waits, one transaction and one fsync for all of it.
+//! The thread that writes: gathers what waits, one transaction and one sync for all of it.
+//!
+//! What nobody waits for ([`Haste::Soon`]) makes nobody wait: it is written into the log in a transaction of its own
+//! while nothing in haste waits (see [`super::turns`]), and is not synced. The next sync is for it too, as the log is durable up to the place
+//! where it was synced; soon one is made for its sake. Until then it is answered to nobody, and who reads it
+//! has it synced first ([`super::Sqlite::settled`]).
+//!
+//! **A failed sync** takes back the transaction that it was for, but not those before it that were not synced; what the
+//! disk has of these is not known, and a later sync that succeeds says nothing of them. So before anything else is
+//! written, all of the log is copied into the file, and that synced.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use keystead_crypto::seal::Sealer;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::checkpoint::Checkpointer;
-use super::connection::{Shared, failure};
+use super::connection::{self, Shared, failure};
 use super::schema::Opened;
+use super::turns::{End, Patient, Turn};
 use super::{apply, due};
 use crate::batch::{Haste, MAX_BATCH, Step};
 use crate::change::Publisher;
 use crate::engine::{Take, Taken};
 use crate::{Change, StoreError};
-
-/// Batches that share one transaction at most: at a few tens of microseconds each, the first one
-/// waits for the last for milliseconds.
-const MAX_GROUP: usize = 256;
-
-/// How long a batch that can wait does: several commits of a busy disk, and no delay that anybody sees.
-const LINGER: Duration = Duration::from_millis(2);
 
 /// Bytes of batches that may wait for the writer; who comes later waits for room. Some seconds of
 /// what a disk takes.
@@ -32,10 +35,10 @@ const WAITING_BYTES: usize = 64 << 20;
 const SMALLEST: usize = 16 << 10;
 const _: () = assert!(MAX_BATCH <= WAITING_BYTES);
 
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What waits for the writer.
-enum Task {
+pub(super) enum Task {
     Commit {
         steps: Vec<Step>,
         haste: Haste,
@@ -53,12 +56,6 @@ enum Task {
     Stop {
         answer: oneshot::Sender<()>,
     },
-}
-
-/// What ends a group.
-enum End {
-    Scrub(Answer<bool>),
-    Stop(oneshot::Sender<()>),
 }
 
 /// What became of one task within a transaction that went through.
@@ -90,6 +87,9 @@ impl Writer {
             sealer,
             publisher,
             shared,
+            applied: Applied::default(),
+            synchronous: true,
+            doubtful: false,
         };
         let thread = thread::Builder::new()
             .name("store-writer".into())
@@ -162,37 +162,6 @@ impl Drop for Writer {
     }
 }
 
-/// What shares the next transaction: what waits already, and where none of it is in haste, what comes within
-/// [`LINGER`]. Also who asked for what is done between transactions.
-fn gather(first: Task, waiting: &Receiver<Task>) -> (Vec<Task>, Option<End>) {
-    let started = Instant::now();
-    let mut group = Vec::new();
-    let mut patient = true;
-    let mut task = first;
-    loop {
-        match task {
-            Task::Scrub { answer } => return (group, Some(End::Scrub(answer))),
-            Task::Stop { answer } => return (group, Some(End::Stop(answer))),
-            Task::Commit {
-                haste: Haste::Soon, ..
-            } => {}
-            Task::Commit { .. } | Task::Take { .. } => patient = false,
-        }
-        group.push(task);
-        if group.len() == MAX_GROUP {
-            return (group, None);
-        }
-        let patience = match patient {
-            true => LINGER.saturating_sub(started.elapsed()),
-            false => Duration::ZERO,
-        };
-        task = match waiting.recv_timeout(patience) {
-            Ok(next) => next,
-            Err(_) => return (group, None),
-        };
-    }
-}
-
 /// The thread's own state.
 struct WriterThread {
     connection: Connection,
@@ -200,18 +169,37 @@ struct WriterThread {
     publisher: Publisher,
     shared: Arc<Shared>,
     checkpointer: Checkpointer,
-    /// The newest durable commit.
+    /// The newest commit.
     version: u64,
+    /// What was applied and not synced.
+    applied: Applied,
+    /// Whether the connection syncs what it commits.
+    synchronous: bool,
+    /// Whether a sync failed that was for what is applied, too.
+    doubtful: bool,
+}
+
+/// What was applied and is not durable yet.
+#[derive(Default)]
+struct Applied {
+    answers: Vec<(Task, Outcome)>,
+    changes: Vec<Change>,
 }
 
 impl WriterThread {
     fn run(mut self, waiting: &Receiver<Task>) {
+        let mut patient = Patient::default();
         let mut stop = None;
-        while stop.is_none()
-            && let Ok(first) = waiting.recv()
-        {
-            let (group, end) = gather(first, waiting);
-            self.serve(group);
+        while stop.is_none() {
+            let (turn, end) = patient.next(waiting);
+            match turn {
+                Turn::Commit(group) => {
+                    self.commit(group);
+                    patient.settled();
+                }
+                Turn::Apply(group) => self.apply(group),
+                Turn::Over => break,
+            }
             self.checkpointer.after_commit(&self.connection);
             match end {
                 Some(End::Scrub(answer)) => {
@@ -230,36 +218,104 @@ impl WriterThread {
         }
     }
 
-    /// Runs the group in one transaction, or each task in its own if the engine fails.
-    fn serve(&mut self, group: Vec<Task>) {
-        match self.transact(&group) {
+    /// Commits the group in one durable transaction, or each task in its own if the engine fails, and answers it and
+    /// what was applied before.
+    fn commit(&mut self, group: Vec<Task>) {
+        if let Err(error) = self.clear_doubt() {
+            tracing::error!(%error, "the log could not be copied after a sync failed, so nothing more is written");
+            return refuse(group, &error);
+        }
+        match self.transact(&group, true) {
             Ok((outcomes, changes)) => {
-                self.publish(&changes);
-                for (task, outcome) in group.into_iter().zip(outcomes) {
-                    task.answer(outcome);
-                }
-            }
-            Err(error) if group.len() > 1 => {
-                tracing::debug!(%error, batches = group.len(), "a group of batches failed, each is tried alone");
-                for task in group {
-                    self.serve(vec![task]);
-                }
+                self.applied.changes.extend(changes);
+                self.applied.answers.extend(group.into_iter().zip(outcomes));
+                self.settle();
             }
             Err(error) => {
-                tracing::error!(%error, "a batch could not be stored");
-                for task in group {
-                    task.answer(Outcome::Refused(error.clone()));
-                }
+                self.doubt(&error);
+                self.commit_alone(group, error);
             }
         }
     }
 
-    fn transact(&mut self, group: &[Task]) -> Result<(Vec<Outcome>, Vec<Change>), StoreError> {
+    /// Applies the group without a sync.
+    fn apply(&mut self, group: Vec<Task>) {
+        if self.doubtful {
+            return self.commit(group);
+        }
+        match self.transact(&group, false) {
+            Ok((outcomes, changes)) => {
+                self.applied.changes.extend(changes);
+                self.applied.answers.extend(group.into_iter().zip(outcomes));
+            }
+            Err(error) => self.commit_alone(group, error),
+        }
+    }
+
+    /// What is done with a group that failed.
+    fn commit_alone(&mut self, group: Vec<Task>, error: StoreError) {
+        if group.len() > 1 {
+            tracing::debug!(%error, batches = group.len(), "a group of batches failed, each is tried alone");
+            for task in group {
+                self.commit(vec![task]);
+            }
+        } else {
+            tracing::error!(%error, "a batch could not be stored");
+            refuse(group, &error);
+        }
+    }
+
+    /// What was applied before a commit failed may be lost with it. Whoever waits for it is told.
+    fn doubt(&mut self, error: &StoreError) {
+        for (task, _) in mem::take(&mut self.applied.answers) {
+            self.doubtful = true;
+            task.answer(Outcome::Refused(StoreError::Unavailable(format!(
+                "the sync that was for it too failed: {error}"
+            ))));
+        }
+    }
+
+    /// Makes sure of what was applied before a sync failed.
+    fn clear_doubt(&mut self) -> Result<(), StoreError> {
+        if self.doubtful {
+            if !self.checkpointer.empty(&self.connection)? {
+                return Err(StoreError::Unavailable(
+                    "the disk failed, and what it holds cannot be made sure of just now".into(),
+                ));
+            }
+            self.doubtful = false;
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// All that was applied is durable: makes it visible as the newest, tells who follows, and who waits.
+    fn settle(&mut self) {
+        let Applied { answers, changes } = mem::take(&mut self.applied);
+        self.shared.set_version(self.version);
+        self.publisher.publish(&changes);
+        for (task, outcome) in answers {
+            task.answer(outcome);
+        }
+    }
+
+    fn transact(
+        &mut self,
+        group: &[Task],
+        synchronous: bool,
+    ) -> Result<(Vec<Outcome>, Vec<Change>), StoreError> {
+        self.synchronize(synchronous)?;
         self.execute("BEGIN IMMEDIATE")?;
         let mut changes = Vec::new();
         let done = self
             .run_all(group, &mut changes)
             .and_then(|(outcomes, version)| {
+                let unchanged = version == self.version;
+                let version = match unchanged && synchronous && !self.applied.answers.is_empty() {
+                    // What changes nothing is not synced, and this one has to make an earlier one durable.
+                    true => version + 1,
+                    false => version,
+                };
                 if version != self.version {
                     apply::note_version(&self.connection, version)?;
                 }
@@ -315,10 +371,13 @@ impl WriterThread {
         Ok((outcomes, version))
     }
 
-    /// Makes the commits visible as the newest, and tells who follows.
-    fn publish(&self, changes: &[Change]) {
-        self.shared.set_version(self.version);
-        self.publisher.publish(changes);
+    /// Whether commits are synced from now on.
+    fn synchronize(&mut self, synchronous: bool) -> Result<(), StoreError> {
+        if self.synchronous != synchronous {
+            connection::synchronize(&self.connection, synchronous).map_err(failure)?;
+            self.synchronous = synchronous;
+        }
+        Ok(())
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
@@ -330,7 +389,18 @@ impl WriterThread {
     }
 }
 
+fn refuse(group: Vec<Task>, error: &StoreError) {
+    for task in group {
+        task.answer(Outcome::Refused(error.clone()));
+    }
+}
+
 impl Task {
+    /// Whether it changes nothing: it waits for what was sent before.
+    pub(super) fn is_flush(&self) -> bool {
+        matches!(self, Self::Commit { steps, .. } if steps.is_empty())
+    }
+
     /// Whoever asked may be gone; the outcome stands all the same.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
