@@ -12,9 +12,13 @@ IssueCertificate answers when the certificate is intended and durable; it is sig
 at most 64 are on the way, so that what a run of seconds answers it also stores.
 
 wrk drives 8 connections with requests that botocore signed; a signature is good for five minutes.
+
+`--peers` has OpenBao's CA (out of the package registry; raft on disk, audit file on) sign the same request, and store what
+it signed, between two runs of ours.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -27,7 +31,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "python")]
 
 import authorities  # noqa: E402
-from measure import resident_mib, signatures, syncs, wrk  # noqa: E402
+import peers  # noqa: E402
+from measure import CONNECTIONS, resident_mib, signatures, syncs, wrk  # noqa: E402
 from server import BINARY, Server  # noqa: E402
 from signing import Request, sign, unsigned  # noqa: E402
 
@@ -123,6 +128,22 @@ def rounds(bench, crowded, count):
     print(f"IssueCertificate a second, stored and durable: {statistics.median(rates):,.0f} (mark: 8,730)", flush=True)
 
 
+def beside_peer(bench, count):
+    """Runs of ours and of the peer's by turns, and how many times as much ours is."""
+    times = []
+    with contextlib.closing(peers.pki(bench.csr)(bench.folder / "openbao")) as peer:
+        for number in range(1, count + 1):
+            print(f"-- beside {peer.name}, round {number}")
+            theirs = peer.measure("IssueCertificate", bench.seconds, CONNECTIONS)
+            ours = bench.issue()
+            if theirs.failed + ours.failed:
+                sys.exit(f"{theirs.failed + ours.failed} requests failed: these figures mean nothing")
+            times.append(ours.rate / theirs.rate)
+            row(peer.name, theirs, "-", 1)
+            row("IssueCertificate", ours, f"of {peer.name}'s", times[-1])
+    print(f"IssueCertificate / {peer.name}'s: {statistics.median(times):.1f} (mark: 10)")
+
+
 def fill(bench, target):
     """Issues until about `target` certificates are stored, or half an hour is over; how many there are."""
     stored, end = 0, time.monotonic() + 1800
@@ -150,6 +171,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=int, default=5, help="length of each run of wrk")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--peers", action="store_true", help="also measure a peer")
     options.add_argument("--stored", type=int, default=100_000, help="certificates to store before the start is timed")
     options.add_argument("--million", action="store_true", help="the same as --stored 1000000")
     chosen = options.parse_args()
@@ -167,6 +189,8 @@ def main():
                 rounds(bench, Bench(crowded, folder, chosen.seconds), chosen.rounds)
             finally:
                 crowded.kill()
+            if chosen.peers:
+                beside_peer(bench, chosen.rounds)
             print(f"memory after that load: {resident_mib(server.process.pid):.1f} MiB")
             if stored:
                 count = fill(bench, stored)

