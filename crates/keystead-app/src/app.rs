@@ -22,6 +22,7 @@ use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::lasts::{self, Lasts};
 use crate::log;
 use crate::nodes::Deliveries;
+use crate::objects::Objects;
 use crate::outbound::{Exchange, Fetch};
 use crate::pca::revocation::{Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
@@ -58,6 +59,7 @@ pub struct App {
     pub(crate) places: Places,
     pub(crate) responder: Responder,
     pub(crate) served_lists: ServedLists,
+    pub(crate) objects: Objects,
     pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
@@ -195,6 +197,7 @@ impl App {
             public_url: OnceLock::new(),
             issuers: Issuers::default(),
             places: Places::default(),
+            objects: Objects::new(&options.data_dir),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
             last_usages: Lasts::new(kms::LAST_USAGES),
