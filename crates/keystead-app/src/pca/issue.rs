@@ -102,10 +102,7 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
     // A root's own certificate is in no list: nothing above it could revoke it.
     let published = installed.map(|_| order.published).unwrap_or_default();
     published.add_to(&mut composition.extensions);
-    let subject_der = match &composition.subject {
-        SubjectSource::Csr => order.subject_der.to_vec(),
-        SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args)?,
-    };
+    let subject_der = subject_der(&composition.subject, order.subject_der)?;
     let issuer_der = installed.map_or_else(
         || subject_der.clone(),
         |installed| installed.subject_der.clone(),
@@ -145,6 +142,14 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         template: order.template,
         requested_by: order.requested_by,
     })
+}
+
+/// DER of the name that the certificate is for; `asked` is the request's.
+fn subject_der(source: &SubjectSource, asked: &[u8]) -> Result<Vec<u8>> {
+    match source {
+        SubjectSource::Csr => Ok(asked.to_vec()),
+        SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args),
+    }
 }
 
 /// How long a certificate may live under `installed`; an authority's own certificate is as long-lived as
