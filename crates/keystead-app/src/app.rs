@@ -153,17 +153,13 @@ impl App {
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
         let hsm = tokens.attach(&keys)?;
-        let (account, root) = credentials::establish(
-            &store,
-            options.account,
-            options.root_credential,
-            options.env.now(),
-        )
-        .await?;
-        let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
+        let now = options.env.now();
+        let (account, root) =
+            credentials::establish(&store, options.account, options.root_credential, now).await?;
+        let system_ca = SystemCa::load_or_create(&store, &keys, now).await?;
         let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
             .sync(options.audit_sync)
-            .opened_at(options.env.now());
+            .opened_at(now);
         let journal = Journal::open(journal, &store)
             .await
             .map_err(|error| OpenError(error.to_string()))?;
