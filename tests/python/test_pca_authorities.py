@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from authorities import (
@@ -76,6 +76,9 @@ def test_every_key_algorithm_makes_a_root(pca, key):
         ("RSA_2048", "SHA256WITHRSA"),
         ("RSA_2048", "SHA384WITHRSA"),
         ("RSA_2048", "SHA512WITHRSA"),
+        ("RSA_2048", "SHA256WITHRSA_PSS"),
+        ("RSA_2048", "SHA384WITHRSA_PSS"),
+        ("RSA_2048", "SHA512WITHRSA_PSS"),
         ("EC_prime256v1", "SHA384WITHECDSA"),
         ("EC_secp384r1", "SHA256WITHECDSA"),
     ],
@@ -86,11 +89,15 @@ def test_every_signing_algorithm_signs(pca, key, signing):
     digest = signing[:6].lower()
     assert certificate.signature_hash_algorithm.name == digest
     certificate.verify_directly_issued_by(certificate)
+    scheme = certificate.signature_algorithm_parameters
+    if signing.endswith("PSS"):
+        # RFC 4055 section 3.1: the salt as long as the hash.
+        assert isinstance(scheme, padding.PSS) and scheme._salt_length == int(signing[3:6]) // 8
+    else:
+        assert not isinstance(scheme, padding.PSS)
 
 
-@pytest.mark.parametrize(
-    ("key", "signing"), [("RSA_2048", "SHA256WITHRSA_PSS"), ("EC_prime256v1", "SM3WITHSM2"), ("SM2", "SM3WITHSM2")]
-)
+@pytest.mark.parametrize(("key", "signing"), [("EC_prime256v1", "SM3WITHSM2"), ("SM2", "SM3WITHSM2")])
 def test_algorithms_that_are_not_served_are_named(pca, key, signing):
     with refused("InvalidArgsException", "is not supported"):
         create(pca, "Elsewhere", key, signing=signing)

@@ -22,6 +22,7 @@ use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::lasts::{self, Lasts};
 use crate::log;
 use crate::nodes::Deliveries;
+use crate::objects::Objects;
 use crate::outbound::{Exchange, Fetch};
 use crate::pca::revocation::{Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
@@ -58,6 +59,7 @@ pub struct App {
     pub(crate) places: Places,
     pub(crate) responder: Responder,
     pub(crate) served_lists: ServedLists,
+    pub(crate) objects: Objects,
     pub(crate) kms_keys: kms::Known,
     pub(crate) policies: Known,
     pub(crate) cursors: CursorKey,
@@ -151,17 +153,13 @@ impl App {
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
         let hsm = tokens.attach(&keys)?;
-        let (account, root) = credentials::establish(
-            &store,
-            options.account,
-            options.root_credential,
-            options.env.now(),
-        )
-        .await?;
-        let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
+        let now = options.env.now();
+        let (account, root) =
+            credentials::establish(&store, options.account, options.root_credential, now).await?;
+        let system_ca = SystemCa::load_or_create(&store, &keys, now).await?;
         let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
             .sync(options.audit_sync)
-            .opened_at(options.env.now());
+            .opened_at(now);
         let journal = Journal::open(journal, &store)
             .await
             .map_err(|error| OpenError(error.to_string()))?;
@@ -195,6 +193,7 @@ impl App {
             public_url: OnceLock::new(),
             issuers: Issuers::default(),
             places: Places::default(),
+            objects: Objects::new(&options.data_dir),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
             last_usages: Lasts::new(kms::LAST_USAGES),

@@ -7,14 +7,14 @@
 //! (`keystead_refused_total`), so that a flood of nonsense cannot fill the journal.
 
 use jiff::Timestamp;
-use keystead_core::{AccountId, Error, ErrorKind};
+use keystead_core::{AccountId, Error, ErrorKind, Region};
 use keystead_wire::schema::{Kind, OperationDef, Schema};
 use keystead_wire::value::Value;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::sts::Session;
-use crate::{Ctx, Principal, PrincipalKind, fault};
+use crate::{App, Ctx, Principal, PrincipalKind, fault};
 
 /// How a call ended.
 pub(crate) enum Ending<'a> {
@@ -52,6 +52,56 @@ pub(crate) fn event(
         event_id,
         read_only,
         through: None,
+    })
+}
+
+/// Something that a service noticed by itself: nobody called (CloudTrail user guide, "AWS service events").
+pub(crate) struct ServiceEvent<'a> {
+    /// The service's signing name.
+    pub(crate) service: &'static str,
+    /// The event's name.
+    pub(crate) name: &'static str,
+    /// Whom it concerns.
+    pub(crate) account: &'a AccountId,
+    /// Where.
+    pub(crate) region: &'a Region,
+    /// What it is about: type, by CloudFormation's name, and ARN.
+    pub(crate) resource: (&'static str, &'a str),
+    /// What there is to tell.
+    pub(crate) details: serde_json::Value,
+}
+
+/// Writes down what a service noticed by itself.
+pub(crate) async fn record_service_event(app: &App, event: &ServiceEvent<'_>) -> Result<(), Error> {
+    let by = format!("{}.amazonaws.com", event.service);
+    let account = event.account.as_str();
+    let (kind, arn) = event.resource;
+    let document = serde_json::json!({
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": { "accountId": account, "invokedBy": by },
+        "eventTime": seconds(app.env.now()),
+        "eventSource": by,
+        "eventName": event.name,
+        "awsRegion": event.region.as_str(),
+        "sourceIPAddress": by,
+        "userAgent": by,
+        "requestParameters": null,
+        "responseElements": null,
+        "eventID": crate::ids::uuid()?,
+        "readOnly": false,
+        "resources": [{ "accountId": account, "type": kind, "ARN": arn }],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": true,
+        "recipientAccountId": account,
+        "serviceEventDetails": event.details,
+        "eventCategory": "Management",
+    });
+    let appended = app.journal.append(document.to_string().into_bytes()).await;
+    appended.map(drop).map_err(|error| {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("an event of {} can't be recorded: {error}", event.name),
+        )
     })
 }
 
@@ -377,7 +427,7 @@ impl Serialize for LowerFirst {
 }
 
 /// ISO 8601 in whole seconds, as CloudTrail writes times.
-fn seconds(at: Timestamp) -> String {
+pub(crate) fn seconds(at: Timestamp) -> String {
     format!("{at:.0}")
 }
 

@@ -432,6 +432,8 @@ table! {
         pca_wire::GetPolicy => pca::get_policy,
         pca_wire::PutPolicy => pca::put_policy,
         pca_wire::DeletePolicy => pca::delete_policy,
+        pca_wire::CreateCertificateAuthorityAuditReport => pca::create_certificate_authority_audit_report,
+        pca_wire::DescribeCertificateAuthorityAuditReport => pca::describe_certificate_authority_audit_report,
     }
     "acm": {
         acm_wire::RequestCertificate => acm::request_certificate,

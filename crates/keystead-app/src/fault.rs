@@ -12,6 +12,8 @@ use keystead_core::{Error, ErrorKind};
 use keystead_wire::error::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
 
+use crate::Ctx;
+
 /// The refusal of `operation` as the caller sees it. Where the model declares the code, its status
 /// is the model's.
 ///
@@ -34,6 +36,22 @@ pub fn answer(operation: &OperationDef, error: &Error) -> ErrorAnswer {
         declared.map_or(status, |declared| declared.status),
         message,
     )
+}
+
+/// The refusal of an object as the caller sees it (S3 API reference, "List of error codes").
+pub fn of_object(ctx: &Ctx, error: &Error) -> ErrorAnswer {
+    let (code, status) = match error.kind {
+        ErrorKind::AccessDenied => ("AccessDenied", 403),
+        ErrorKind::NotFound => ("NoSuchKey", 404),
+        ErrorKind::Unavailable => ("ServiceUnavailable", 503),
+        _ => {
+            let request_id = &ctx.request_id;
+            tracing::error!(request_id, error = error.message, "an object can't be read");
+            let message = "We encountered an internal error. Please try again.";
+            return ErrorAnswer::new("InternalError", 500, message);
+        }
+    };
+    ErrorAnswer::new(code, status, error.message.clone())
 }
 
 /// The error code and the HTTP status that `service` (its signing name) answers for `kind`.

@@ -34,6 +34,7 @@ pub mod kms;
 mod lasts;
 pub mod log;
 pub mod nodes;
+pub mod objects;
 pub mod outbound;
 pub mod pca;
 mod retry;

@@ -27,7 +27,7 @@ pub use crl::Crl;
 pub use crl_writer::{CrlEntries, TbsCrl, encode_crl_tbs};
 pub use csr::Csr;
 pub use encode::{assemble, encode_csr_info, encode_tbs};
-pub use name::{encode_name, parse_name};
+pub use name::{encode_name, name_text, parse_name};
 pub use public_key::{key_identifier, key_prints, key_spec, verify_signature};
 
 pub(crate) use algorithm::{KeyKind, named_curve, signature_identifier};

@@ -1,6 +1,8 @@
 //! The road of one API request: body within its bounds, operation, signature, input, use case,
 //! answer. Whatever goes wrong on it is answered in the caller's own protocol.
 
+mod objects;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -238,6 +240,29 @@ impl<'r, B: Backend> Exchange<'r, B> {
                 return Ok(self.caller(principal, region, now));
             }
         }
+        self.verify(claim, view, body, service, style(&call.dialect))
+            .await
+    }
+
+    /// Who calls `service` without an operation of a model: whose signature it is.
+    async fn signed_for(&self, service: &'static str, body: &[u8]) -> Result<Caller, ErrorAnswer> {
+        let view = RequestView::of(self.parts);
+        let style = ErrorStyle::S3;
+        self.verify(Claim::read(&view), &view, body, service, style)
+            .await
+    }
+
+    /// Who has the access key that signed.
+    async fn verify(
+        &self,
+        claim: Result<Claim<'_>, AuthError>,
+        view: &RequestView<'_>,
+        body: &[u8],
+        service: &'static str,
+        style: ErrorStyle,
+    ) -> Result<Caller, ErrorAnswer> {
+        let refuse = |error: AuthError| error.answer(style);
+        let now = self.api.backend.now();
         let claim = claim
             .and_then(|claim| claim.check(view, now, service, Rules::of(service)))
             .map_err(refuse)?;
@@ -268,7 +293,9 @@ impl<'r, B: Backend> Exchange<'r, B> {
         let keys = &self.api.keys;
         keys.verify(&claim, view, credential.secret.expose(), body)
             .map_err(refuse)?;
-        Ok(self.caller(credential.principal, region(claim.region())?, now))
+        let region = Region::parse(claim.region())
+            .map_err(|error| refuse(AuthError::Invalid(error.message)))?;
+        Ok(self.caller(credential.principal, region, now))
     }
 
     fn caller(&self, principal: Principal, region: Region, now: Timestamp) -> Caller {
@@ -361,7 +388,7 @@ fn style(dialect: &Dialect) -> ErrorStyle {
 fn named(style: ErrorStyle, json: &'static str, query: &'static str) -> &'static str {
     match style {
         ErrorStyle::Json | ErrorStyle::Rest | ErrorStyle::XksProxy => json,
-        ErrorStyle::Query => query,
+        ErrorStyle::Query | ErrorStyle::S3 => query,
     }
 }
 

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use keystead_app::objects::{self, Object, ObjectName};
 use keystead_app::pca::revocation::{self, OcspReply, ServedList};
-use keystead_app::{Access, App, Ctx, Found, Presented, Principal, dispatch};
+use keystead_app::{Access, App, Ctx, Found, Presented, Principal, dispatch, fault};
 use keystead_core::{Error, Region};
 use keystead_wire::ErrorAnswer;
 use keystead_wire::schema::OperationDef;
@@ -43,6 +44,13 @@ pub trait Backend: Send + Sync + 'static {
         operation: &'static OperationDef,
         input: Value,
     ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static;
+
+    /// The object of this name, for a verified caller.
+    fn object(
+        &self,
+        caller: Caller,
+        name: ObjectName,
+    ) -> impl Future<Output = Result<Object, ErrorAnswer>> + Send;
 }
 
 /// A verified caller with the circumstances of the call.
@@ -91,17 +99,27 @@ impl Backend for Arc<App> {
         operation: &'static OperationDef,
         input: Value,
     ) -> impl Future<Output = Result<Value, ErrorAnswer>> + Send + 'static {
-        let context = Ctx {
-            app: self.clone(),
-            principal: caller.principal,
-            region: caller.region,
-            request_id: caller.request_id,
-            source_ip: caller.source_ip,
-            user_agent: caller.user_agent,
-            now: caller.now,
-            secure: caller.secure,
-            access: Access::default(),
-        };
+        let context = context(self, caller);
         async move { dispatch::call(context, operation, input).await }
+    }
+
+    async fn object(&self, caller: Caller, name: ObjectName) -> Result<Object, ErrorAnswer> {
+        let context = context(self, caller);
+        let opened = objects::open(&context, &name).await;
+        opened.map_err(|error| fault::of_object(&context, &error))
+    }
+}
+
+fn context(app: &Arc<App>, caller: Caller) -> Ctx {
+    Ctx {
+        app: app.clone(),
+        principal: caller.principal,
+        region: caller.region,
+        request_id: caller.request_id,
+        source_ip: caller.source_ip,
+        user_agent: caller.user_agent,
+        now: caller.now,
+        secure: caller.secure,
+        access: Access::default(),
     }
 }

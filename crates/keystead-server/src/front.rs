@@ -1,4 +1,4 @@
-//! Where a request goes: what anybody may fetch, delivery streams, health, metrics, or the AWS protocols.
+//! Where a request goes: what anybody may fetch, delivery streams, health, metrics, objects, or the AWS protocols.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use keystead_app::objects::ObjectName;
 use tower_service::Service;
 
 use crate::api::Api;
@@ -120,6 +121,11 @@ impl<B: Backend> Front<B> {
                 }
                 return page;
             }
+        }
+        if matches!(*request.method(), Method::GET | Method::HEAD)
+            && let Some(name) = ObjectName::of_path(request.uri().path())
+        {
+            return self.api.object(name, request, &peer).await;
         }
         self.api.answer(request, &peer).await
     }

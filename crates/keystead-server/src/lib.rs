@@ -5,6 +5,7 @@
 //! Listeners::bind -> serve -> Front -> application/grpc     delivery (SDS)
 //!                                   -> /health, /metrics
 //!                                   -> *.crl, /ocsp         public: revocation lists, OCSP answers
+//!                                   -> /BUCKET/KEY          objects: signature, policies, file
 //!                                   -> everything else      api: body, operation, signature, input,
 //!                                                           use case, answer
 //! ```

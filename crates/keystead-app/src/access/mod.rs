@@ -195,21 +195,21 @@ impl Access {
         operation: &'static OperationDef,
         input: &Value,
     ) -> Result<Self> {
-        let effective = match principal.kind {
-            PrincipalKind::Root
-            | PrincipalKind::WebIdentity(_)
-            | PrincipalKind::Workload(_)
-            | PrincipalKind::XksProxy(_)
-            | PrincipalKind::Service(_) => None,
-            _ => Some(effective::of(app, principal).await?),
-        };
         Ok(Self(Arc::new(Inner {
             operation: Some(operation),
             said: context::Said::new(operation, input),
-            effective,
+            effective: effective_of(app, principal).await?,
             decided: AtomicBool::new(operation.access.action.is_none()),
             denial: Mutex::new(None),
             event: OnceLock::new(),
+        })))
+    }
+
+    /// What a call brings along that is no operation of a model: its caller's policies, and nothing of itself.
+    pub(crate) async fn beside_operations(app: &App, principal: &Principal) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            effective: effective_of(app, principal).await?,
+            ..Inner::default()
         })))
     }
 
@@ -382,6 +382,18 @@ impl Ctx {
             context: &context,
         };
         Ok(to(&request, &policies))
+    }
+}
+
+/// The policies of whoever calls, where that is somebody with policies.
+async fn effective_of(app: &App, principal: &Principal) -> Result<Option<Arc<Effective>>> {
+    match principal.kind {
+        PrincipalKind::Root
+        | PrincipalKind::WebIdentity(_)
+        | PrincipalKind::Workload(_)
+        | PrincipalKind::XksProxy(_)
+        | PrincipalKind::Service(_) => Ok(None),
+        _ => effective::of(app, principal).await.map(Some),
     }
 }
 

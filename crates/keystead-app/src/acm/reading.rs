@@ -44,5 +44,5 @@ fn key_algorithm(spec: KeySpec) -> Option<KeyAlgorithm> {
     KeyAlgorithm::from_model_name(spec.pca_name())
 }
 
-/// The member is free text; certificates with other signatures (Ed25519, RSA-PSS) come by import only.
+/// The member is free text; certificates with other signatures (Ed25519) come by import only.
 const OTHER_SIGNATURE: &str = "OTHER";

@@ -103,7 +103,7 @@ fn custom(shown: &mut wire::DistinguishedName, oid: &Oid, value: &str) {
     });
 }
 
-/// A name; `None` for an address that is neither of IPv4 nor of IPv6.
+/// A name; `None` for an address that is neither of IPv4 nor of IPv6, and for an ediPartyName, of which ACM shows none.
 fn general_name(name: &GeneralName) -> Option<wire::GeneralName> {
     let mut shown = wire::GeneralName::default();
     match name {
@@ -112,6 +112,7 @@ fn general_name(name: &GeneralName) -> Option<wire::GeneralName> {
         GeneralName::Uri(text) => shown.uniform_resource_identifier = Some(text.clone()),
         GeneralName::Ip(bytes) => shown.ip_address = Some(address(bytes)?),
         GeneralName::Directory(name) => shown.directory_name = Some(distinguished_name(name)),
+        GeneralName::EdiParty(..) => return None,
         GeneralName::RegisteredId(oid) => shown.registered_id = Some(oid.0.clone()),
         GeneralName::Other(oid, der) => {
             shown.other_name = Some(wire::OtherName {

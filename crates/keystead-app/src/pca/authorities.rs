@@ -5,15 +5,16 @@ use keystead_core::pca::{
 };
 use keystead_core::tags::{self, Tags};
 use keystead_core::x509::{Extension, ExtensionValue, Oid};
-use keystead_core::{Error, ErrorKind, Result};
+use keystead_core::{AccountId, Arn, Error, ErrorKind, Result};
 use keystead_crypto::{StoredKey, x509};
+use keystead_policy::Context;
 use keystead_store::{Batch, Expect, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
 use super::record::{AUTHORITIES, Authority, authority_key, find, missing};
-use super::{convert, text};
-use crate::access::{Act, Allowed, Resource};
+use super::{convert, shared, text};
+use crate::access::{Act, Allowed, Describe, Resource, account_of};
 use crate::token::{self, Known};
 use crate::weak_keys::refuse_weak;
 use crate::{Ctx, cursor, ids};
@@ -216,8 +217,7 @@ pub async fn describe_certificate_authority(
     })
 }
 
-/// ListCertificateAuthorities. Nothing is shared between accounts yet, so that there are none of
-/// other accounts.
+/// ListCertificateAuthorities.
 pub async fn list_certificate_authorities(
     ctx: &Ctx,
     input: wire::ListCertificateAuthoritiesRequest,
@@ -227,14 +227,7 @@ pub async fn list_certificate_authorities(
     let scope = format!("ListCertificateAuthorities {owner}");
     let after = input.next_token.as_deref();
     if owner == wire::ResourceOwner::OtherAccounts {
-        // A token of another listing is refused all the same.
-        after
-            .map(|token| cursor::resume(ctx, &scope, token))
-            .transpose()?;
-        return Ok(wire::ListCertificateAuthoritiesResponse {
-            next_token: None,
-            certificate_authorities: Some(Vec::new()),
-        });
+        return shared::list(ctx, &scope, after, page_size(input.max_results)).await;
     }
     let size = page_size(input.max_results);
     let (found, next_token) =
@@ -322,29 +315,70 @@ pub async fn get_certificate_authority_csr(
     })
 }
 
-/// The caller's authority of this name, if the call may touch it.
+/// The authority of this name, the caller's own or one that is shared with it, if the call may touch it.
 pub(super) async fn authority(ctx: &Ctx, arn: &str) -> Result<Allowed<Stored<Authority>>> {
-    authority_as(ctx, Act::Own, arn).await
+    authority_as(ctx, Act::Own, arn, None).await
 }
 
-/// As [`authority`], for what the call does on the way.
+/// As [`authority`], for what the call does on the way, or by a template.
 pub(super) async fn authority_as(
     ctx: &Ctx,
     act: Act<'_>,
     arn: &str,
+    template: Option<ByTemplate<'_>>,
 ) -> Result<Allowed<Stored<Authority>>> {
-    let id = ctx.own(arn, "acm-pca", "certificate-authority")?;
-    let key = authority_key(ctx.account(), &ctx.region, id);
-    let found = find(&ctx.app.store, &key, ctx.now).await?;
-    let found = ctx.admit(act, arn, found, |found, resource| {
-        describe(&found.value.ca, resource)
+    let found = match key_of(ctx, arn)? {
+        Some(key) => find(&ctx.app.store, &key, ctx.now).await?,
+        None => None,
+    };
+    let found = found.map(|found| (found, template));
+    let found = ctx.admit(act, arn, found, |(found, template), resource| {
+        describe(&found.value.ca, template.as_ref(), resource)
     })?;
-    found.ok_or_else(|| missing(arn))
+    let found = found.ok_or_else(|| missing(arn))?;
+    Ok(found.map(|(found, _)| found))
+}
+
+/// The record key of the authority of this name; `None` for a name of another account that can be nobody's.
+pub(super) fn key_of(ctx: &Ctx, arn: &str) -> Result<Option<String>> {
+    if account_of(arn) == ctx.account().as_str() {
+        let id = ctx.own(arn, "acm-pca", "certificate-authority")?;
+        return Ok(Some(ctx.key(id)));
+    }
+    let parsed = Arn::parse(arn)?;
+    let id = parsed.resource.strip_prefix("certificate-authority/");
+    let id = id.filter(|id| parsed.service == "acm-pca" && !id.is_empty() && !id.contains('/'));
+    let id = id.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArn,
+            format!("The ARN '{arn}' is not that of a private CA."),
+        )
+    })?;
+    let account = AccountId::parse(&parsed.account)?;
+    let here = parsed.region == ctx.region.as_str();
+    Ok(here.then(|| authority_key(&account, &ctx.region, id)))
+}
+
+/// The template by which a certificate is to be issued, for policies that look at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByTemplate<'a>(pub(super) &'a str);
+
+impl Describe for ByTemplate<'_> {
+    fn describe(&self, context: &mut Context) {
+        context.set("acm-pca:TemplateArn", self.0);
+    }
 }
 
 /// What decisions on an authority look at.
-pub(super) fn describe<'a>(ca: &'a CertificateAuthority, resource: Resource<'a>) -> Resource<'a> {
-    resource.tagged(&ca.tags).under(ca.policy.as_deref())
+pub(super) fn describe<'a>(
+    ca: &'a CertificateAuthority,
+    template: Option<&'a ByTemplate<'_>>,
+    resource: Resource<'a>,
+) -> Resource<'a> {
+    Resource {
+        describe: template.map(|template| template as &dyn Describe),
+        ..resource.tagged(&ca.tags).under(ca.policy.as_deref())
+    }
 }
 
 /// Changes the caller's authority of this name; `apply` may add to the commit. Starts anew when

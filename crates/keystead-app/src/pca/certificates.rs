@@ -8,7 +8,7 @@ use keystead_store::{Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
-use super::authorities::{ATTEMPTS, authority, contended};
+use super::authorities::{ATTEMPTS, ByTemplate, authority, contended};
 use super::issue::{Order, complete, intend, issued, malformed_csr, prepare};
 use super::record::{Authority, Issued, own_certificate};
 use super::revocation::places::place;
@@ -27,11 +27,13 @@ pub async fn issue_certificate(
     input: wire::IssueCertificateRequest,
 ) -> Result<wire::IssueCertificateResponse> {
     let arn = &input.certificate_authority_arn;
-    let mut authority = ctx.app.issuers.remembered(ctx, arn)?;
+    let default = Template::DEFAULT.arn();
+    let template = ByTemplate(input.template_arn.as_deref().unwrap_or(&default));
+    let mut authority = ctx.app.issuers.remembered(ctx, arn, template)?;
     for _ in 0..ATTEMPTS {
         let (found, fresh) = match authority.take() {
             Some(known) => (known, false),
-            None => (ctx.app.issuers.read(ctx, arn).await?, true),
+            None => (ctx.app.issuers.read(ctx, arn, template).await?, true),
         };
         match attempt(ctx, &input, &found).await {
             Ok(Some(arn)) => {
@@ -68,6 +70,7 @@ async fn attempt(
         .template_arn
         .as_deref()
         .map_or(Ok(Template::DEFAULT), Template::parse)?;
+    check_shared(ctx, &found.value, template)?;
     // Before the request is read: what can't issue has no opinion of it.
     found.value.ca.check(template.command(), ctx.now)?;
     let csr = ctx.app.keys.verified_csr(&input.csr).await;
@@ -90,6 +93,7 @@ async fn attempt(
         validity: convert::validity(&input.validity),
         not_before: input.validity_not_before.as_ref().map(convert::validity),
         published: place(&ctx.app, found).await?,
+        requested_by: None,
     };
     let prepared = prepare(&found.value, order, ctx.now)?;
     let room = ctx.app.issuers.room().await?;
@@ -112,6 +116,21 @@ async fn attempt(
         drop(room);
     });
     Ok(Some(arn))
+}
+
+/// Other accounts issue by few templates, whatever the authority's policy says.
+fn check_shared(ctx: &Ctx, authority: &Authority, template: Template) -> Result<()> {
+    if authority.ca.account == *ctx.account() || template.is_for_other_accounts() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::AccessDenied,
+        format!(
+            "User: {} is not authorized to issue by the template {} from the certificate authority of another account.",
+            ctx.principal.arn,
+            template.arn()
+        ),
+    ))
 }
 
 async fn look_up(ctx: &Ctx, input: &wire::IssueCertificateRequest) -> Result<Option<Known>> {

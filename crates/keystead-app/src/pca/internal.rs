@@ -3,13 +3,13 @@
 //! to trust.
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::pca::{Action, Serial, Template, Validity, ValidityUnit};
+use keystead_core::pca::{ACM_PRINCIPAL, Action, Serial, Template, Validity, ValidityUnit};
 use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::x509;
 use keystead_store::{Collection, Haste, OpenError, Peek, StoreError, Stored};
 
-use super::authorities::{ATTEMPTS, authority_as, contended};
+use super::authorities::{ATTEMPTS, ByTemplate, authority_as, contended};
 use super::issue::{Order, complete, intend, issued, prepare};
 use super::record::{self, Authority, Issued, authority_key, load, own_certificate};
 use super::revocation::places::place;
@@ -118,6 +118,7 @@ pub async fn issue_for_acm(
             },
             not_before: None,
             published: place(app, &found).await?,
+            requested_by: Some(ACM_PRINCIPAL),
         };
         let prepared = prepare(&found.value, order, now)?;
         match intend(&app.store, &found, prepared, Some(&token), now).await {
@@ -188,10 +189,15 @@ pub(crate) async fn has_revoked(
 
 pub(crate) use super::revocation::revoke::revoke;
 
-/// Refuses unless `ca_arn` names a private CA of the caller, whatever its state, by
+/// Refuses unless `ca_arn` names a private CA of the caller (one that another account shares is none to
+/// Certificate Manager), whatever its state, by
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.
 pub(crate) async fn must_exist(ctx: &Ctx, act: Act<'_>, ca_arn: &str) -> Result<()> {
-    authority_as(ctx, act, ca_arn).await.map(|_| ())
+    ctx.own(ca_arn, "acm-pca", "certificate-authority")?;
+    let template = Template::DEFAULT.arn();
+    let template = ByTemplate(&template);
+    let found = authority_as(ctx, act, ca_arn, Some(template)).await;
+    found.map(|_| ())
 }
 
 /// The record key and the DER of the certificate of this ARN, of an authority of the caller's that the call may
@@ -209,7 +215,7 @@ pub(crate) async fn certificate(ctx: &Ctx, arn: &str) -> Result<(String, Vec<u8>
             format!("The ARN '{arn}' is not that of a certificate of a private CA."),
         ));
     };
-    let found = authority_as(ctx, READ, authority).await?.into_inner();
+    let found = authority_as(ctx, READ, authority, None).await?.into_inner();
     let key = format!("{}/{}", found.key, serial.hex());
     let issued = issued(&ctx.app, &found.value, &key).await?;
     let issued = issued.ok_or_else(|| {

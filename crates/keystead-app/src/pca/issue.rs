@@ -45,6 +45,8 @@ pub(super) struct Order<'a> {
     pub(super) not_before: Option<Validity>,
     /// Where its revocation is published.
     pub(super) published: Published,
+    /// The principal of the service that asks, where it is one.
+    pub(super) requested_by: Option<&'static str>,
 }
 
 /// A certificate that may be signed: valid and linted.
@@ -57,6 +59,10 @@ pub(super) struct Prepared {
     pub(super) issuer: Option<Vec<u8>>,
     /// As [`Issued::partition`].
     pub(super) partition: Option<String>,
+    /// As [`Issued::template`].
+    pub(super) template: Template,
+    /// As [`Issued::requested_by`].
+    pub(super) requested_by: Option<&'static str>,
 }
 
 /// A certificate that will be signed: its serial number and bytes are stored.
@@ -96,10 +102,7 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
     // A root's own certificate is in no list: nothing above it could revoke it.
     let published = installed.map(|_| order.published).unwrap_or_default();
     published.add_to(&mut composition.extensions);
-    let subject_der = match &composition.subject {
-        SubjectSource::Csr => order.subject_der.to_vec(),
-        SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args)?,
-    };
+    let subject_der = subject_der(&composition.subject, order.subject_der)?;
     let issuer_der = installed.map_or_else(
         || subject_der.clone(),
         |installed| installed.subject_der.clone(),
@@ -136,7 +139,17 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         window,
         issuer: installed.map(|installed| installed.fingerprint.clone()),
         partition: published.partition,
+        template: order.template,
+        requested_by: order.requested_by,
     })
+}
+
+/// DER of the name that the certificate is for; `asked` is the request's.
+fn subject_der(source: &SubjectSource, asked: &[u8]) -> Result<Vec<u8>> {
+    match source {
+        SubjectSource::Csr => Ok(asked.to_vec()),
+        SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args),
+    }
 }
 
 /// How long a certificate may live under `installed`; an authority's own certificate is as long-lived as
@@ -250,6 +263,8 @@ pub(super) fn enqueue(
         issued_at: now,
         not_before: prepared.window.not_before,
         not_after: prepared.window.not_after,
+        template: Some(prepared.template.arn()),
+        requested_by: prepared.requested_by.map(str::to_owned),
     };
     let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
     // Also of a certificate that is no longer kept.
@@ -328,6 +343,8 @@ async fn sign_and_store(
         not_before: intended.not_before,
         not_after: intended.not_after,
         revocation: None,
+        template: intended.template,
+        requested_by: intended.requested_by,
     };
     batch.put(CERTIFICATES, key, &issued, Expect::Absent);
     log::issued(&mut batch, key, &issued.certificate);

@@ -13,8 +13,8 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::authorities::{authority, describe};
-use super::record::{Authority, authority_key};
+use super::authorities::{ByTemplate, authority_as, describe, key_of};
+use super::record::Authority;
 use crate::Ctx;
 use crate::access::{Act, Allowed};
 
@@ -34,23 +34,33 @@ impl Default for Issuers {
 }
 
 impl Issuers {
-    /// The caller's authority of this name as it was when it was read last, if the call may touch it.
+    /// The authority of this name as it was when it was read last, if the call may touch it.
     pub(super) fn remembered(
         &self,
         ctx: &Ctx,
         arn: &str,
+        template: ByTemplate<'_>,
     ) -> Result<Option<Arc<Stored<Authority>>>> {
-        let found = self.known.lock().get(&key(ctx, arn)?).cloned();
+        let key = key_of(ctx, arn)?;
+        let found = key.and_then(|key| self.known.lock().get(&key).cloned());
+        let found = found.map(|found| (found, template));
         // Who is refused by what is remembered is refused by what is stored, or by nothing.
-        let found = ctx.admit(Act::Own, arn, found, |found, resource| {
-            describe(&found.value.ca, resource)
+        let found = ctx.admit(Act::Own, arn, found, |(found, template), resource| {
+            describe(&found.value.ca, Some(template), resource)
         });
-        Ok(found.ok().flatten().map(Allowed::into_inner))
+        let found = found.ok().flatten().map(Allowed::into_inner);
+        Ok(found.map(|(found, _)| found))
     }
 
-    /// The caller's authority of this name, which is remembered.
-    pub(super) async fn read(&self, ctx: &Ctx, arn: &str) -> Result<Arc<Stored<Authority>>> {
-        let found = Arc::new(authority(ctx, arn).await?.into_inner());
+    /// The authority of this name, which is remembered.
+    pub(super) async fn read(
+        &self,
+        ctx: &Ctx,
+        arn: &str,
+        template: ByTemplate<'_>,
+    ) -> Result<Arc<Stored<Authority>>> {
+        let found = authority_as(ctx, Act::Own, arn, Some(template)).await?;
+        let found = Arc::new(found.into_inner());
         self.known.lock().put(found.key.clone(), Arc::clone(&found));
         Ok(found)
     }
@@ -61,11 +71,6 @@ impl Issuers {
         let room = Arc::clone(&self.room).acquire_owned().await;
         room.map_err(|_| Error::new(ErrorKind::Unavailable, "the server is stopping"))
     }
-}
-
-fn key(ctx: &Ctx, arn: &str) -> Result<String> {
-    let id = ctx.own(arn, "acm-pca", "certificate-authority")?;
-    Ok(authority_key(ctx.account(), &ctx.region, id))
 }
 
 /// A few kilobytes each: authorities are few, and hardly any installation issues from more at a time.

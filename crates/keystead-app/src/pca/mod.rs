@@ -7,6 +7,7 @@
 mod authorities;
 mod certificates;
 mod convert;
+mod expiry;
 pub mod internal;
 mod issue;
 mod issuers;
@@ -14,8 +15,10 @@ mod own_certificate;
 mod passthrough;
 mod purge;
 mod record;
+mod reports;
 mod retention;
 pub mod revocation;
+mod shared;
 mod sharing;
 pub(crate) mod succession;
 mod text;
@@ -32,6 +35,9 @@ pub use certificates::{get_certificate, issue_certificate};
 pub use own_certificate::{
     get_certificate_authority_certificate, import_certificate_authority_certificate,
 };
+pub use reports::{
+    create_certificate_authority_audit_report, describe_certificate_authority_audit_report,
+};
 pub use revocation::revoke::revoke_certificate;
 pub use sharing::{
     create_permission, delete_permission, delete_policy, get_policy, list_permissions, list_tags,
@@ -47,8 +53,10 @@ use keystead_store::Lease;
 use crate::App;
 
 pub(crate) use authorities::PURGE_QUEUE;
+pub(crate) use expiry::{EXPIRE_QUEUE, tell};
 pub(crate) use issue::ISSUE_QUEUE;
 pub(crate) use issuers::Issuers;
+pub(crate) use reports::{REPORT_QUEUE, write_part};
 pub(crate) use retention::{
     RETENTION_QUEUE, schedule as schedule_retention, sweep as sweep_expired,
 };

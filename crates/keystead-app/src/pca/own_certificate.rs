@@ -12,7 +12,7 @@ use super::authorities::{ATTEMPTS, authority, contended};
 use super::record::{
     AUTHORITIES, Authority, OWN_CERTIFICATES, OwnCertificate, own_certificate, own_certificate_key,
 };
-use super::text;
+use super::{expiry, text};
 use crate::Ctx;
 use crate::weak_keys::{refuse_known, refuse_weak};
 
@@ -185,6 +185,7 @@ async fn install(
             &own,
             Expect::Any,
         );
+        expiry::schedule(&value.ca, ctx.now, &mut batch);
         batch.put(AUTHORITIES, key, &value, Expect::Version(version));
         match ctx.app.store.commit(batch).await {
             Ok(_) => return Ok(()),

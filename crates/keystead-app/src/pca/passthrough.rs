@@ -91,15 +91,20 @@ fn general_name(name: wire::GeneralName) -> Result<GeneralName> {
         Ok(GeneralName::Directory(subject.name().clone()))
     }));
     given.extend(name.other_name.map(other_name));
-    given.extend(name.edi_party_name.map(|_| {
-        Err(invalid(
-            "An EdiPartyName is not supported as a subject alternative name.",
-        ))
-    }));
+    given.extend(name.edi_party_name.map(edi_party));
     match (given.pop(), given.is_empty()) {
         (Some(name), true) => name,
         _ => Err(invalid("A general name needs exactly one of its options.")),
     }
+}
+
+/// Neither part may be empty (RFC 5280 appendix A.1, DirectoryString: SIZE (1..MAX)).
+fn edi_party(name: wire::EdiPartyName) -> Result<GeneralName> {
+    let assigner = name.name_assigner;
+    if name.party_name.is_empty() || assigner.as_deref() == Some("") {
+        return Err(invalid("A part of an EdiPartyName is empty."));
+    }
+    Ok(GeneralName::EdiParty(assigner, name.party_name))
 }
 
 fn address(text: &str) -> Result<GeneralName> {
@@ -140,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_name_but_one() {
+    fn every_kind_of_name() {
         let names = [
             (
                 wire::GeneralName {
@@ -166,6 +171,16 @@ mod tests {
                 },
                 GeneralName::Other(Oid::new("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x03u@a".to_vec()),
             ),
+            (
+                wire::GeneralName {
+                    edi_party_name: Some(wire::EdiPartyName {
+                        party_name: "x".into(),
+                        name_assigner: Some("y".into()),
+                    }),
+                    ..Default::default()
+                },
+                GeneralName::EdiParty(Some("y".into()), "x".into()),
+            ),
         ];
         for (given, expected) in names {
             assert_eq!(general_name(given), Ok(expected));
@@ -179,7 +194,7 @@ mod tests {
         refused(general_name(wire::GeneralName {
             edi_party_name: Some(wire::EdiPartyName {
                 party_name: "x".into(),
-                name_assigner: None,
+                name_assigner: Some(String::new()),
             }),
             ..Default::default()
         }));

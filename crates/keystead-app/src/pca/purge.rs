@@ -11,8 +11,10 @@ use keystead_store::{Batch, Expect, Store, Versioned};
 use super::record::{
     AUTHORITIES, Authority, CERTIFICATES, Issued, OWN_CERTIFICATES, OwnCertificate,
 };
+use super::reports::{REPORTS, Report};
 use super::revocation::record::{LISTS, List, NAMES, PARTITIONS, PARTS, Part, REVOKED, Revoked};
 use super::revocation::responder;
+use super::shared;
 use crate::App;
 use crate::log::{PLACES, Place};
 
@@ -40,6 +42,7 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
         batch.delete(AUTHORITIES, key, Expect::Version(found.version));
         batch.delete(PARTITIONS, key, Expect::Any);
         responder::close(&mut batch, &found)?;
+        shared::index(&found.value.ca, None, &mut batch);
         store.commit(batch).await?;
         return Ok(Left::More);
     }
@@ -62,6 +65,10 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
         batch.delete(PARTS, part.key, Expect::Any);
     }
     if certificates.is_empty() {
+        // The objects are their owner's, and stay.
+        for report in keys::<Report>(store, REPORTS, &prefix).await? {
+            batch.delete(REPORTS, report, Expect::Any);
+        }
         for place in keys::<Place>(store, PLACES, &prefix).await? {
             batch.delete(PLACES, place, Expect::Any);
         }

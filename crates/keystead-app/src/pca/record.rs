@@ -73,6 +73,12 @@ pub(super) struct Intended {
     pub(super) not_before: i64,
     /// Last second of its validity (Unix time).
     pub(super) not_after: i64,
+    /// As [`Issued::template`].
+    #[serde(default)]
+    pub(super) template: Option<String>,
+    /// As [`Issued::requested_by`].
+    #[serde(default)]
+    pub(super) requested_by: Option<String>,
 }
 
 impl Versioned for Intended {
@@ -99,6 +105,12 @@ pub(super) struct Issued {
     pub(super) not_after: i64,
     /// That it was revoked.
     pub(super) revocation: Option<Revocation>,
+    /// The ARN of its template; nobody noted it once.
+    #[serde(default)]
+    pub(super) template: Option<String>,
+    /// The principal of the service that asked for it, where it was one.
+    #[serde(default)]
+    pub(super) requested_by: Option<String>,
 }
 
 impl Versioned for Issued {

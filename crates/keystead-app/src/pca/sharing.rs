@@ -2,9 +2,11 @@
 
 use keystead_core::pca::{self, Command, policy};
 use keystead_core::{AccountId, Error, ErrorKind, Result, tags};
+use keystead_policy::{Kind as PolicyKind, Policy};
 use keystead_wire::acm_pca as wire;
 
 use super::authorities::{authority, change, page_size};
+use super::shared;
 use crate::{Ctx, cursor};
 
 /// CreatePermission.
@@ -152,9 +154,17 @@ pub async fn put_policy(
     ctx: &Ctx,
     input: wire::PutPolicyRequest,
 ) -> Result<wire::PutPolicyResponse> {
-    change(ctx, &input.resource_arn, |ca, _| {
+    change(ctx, &input.resource_arn, |ca, batch| {
         ca.check(Command::Administer, ctx.now)?;
         policy::check(&input.policy, &ca.arn())?;
+        // What can't be decided by must not be kept: it would let nobody in, its owner included.
+        Policy::parse(&input.policy, PolicyKind::Resource).map_err(|fault| {
+            Error::new(
+                ErrorKind::InvalidPolicy,
+                format!("The resource policy is invalid: {fault}."),
+            )
+        })?;
+        shared::index(ca, Some(&input.policy), batch);
         ca.policy = Some(input.policy.clone());
         Ok(())
     })
@@ -189,8 +199,9 @@ pub async fn delete_policy(
     ctx: &Ctx,
     input: wire::DeletePolicyRequest,
 ) -> Result<wire::DeletePolicyResponse> {
-    change(ctx, &input.resource_arn, |ca, _| {
+    change(ctx, &input.resource_arn, |ca, batch| {
         ca.check(Command::Administer, ctx.now)?;
+        shared::index(ca, None, batch);
         ca.policy = None;
         Ok(())
     })

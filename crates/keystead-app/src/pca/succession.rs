@@ -111,6 +111,7 @@ pub(crate) async fn cross_sign(
                 unit: ValidityUnit::Absolute,
             },
             not_before: None,
+            requested_by: None,
             published: place(app, &found).await?,
         };
         let prepared = match prepare(&found.value, order, now) {

@@ -1,5 +1,6 @@
 //! What private CAs do by themselves: complete certificates that a crash left halfway, make revocation lists, replace who
-//! signs OCSP answers, and remove authorities whose restoration period is over.
+//! signs OCSP answers, write audit reports, tell ahead of time that a certificate ends, and remove authorities whose
+//! restoration period is over.
 
 use std::sync::Arc;
 
@@ -46,6 +47,18 @@ pub(super) const SIGNERS: Task = Task {
 pub(super) const RETENTION: Task = Task {
     queue: pca::RETENTION_QUEUE,
     step: |app, lease| pca::sweep_expired(app, lease).boxed(),
+    quiet: false,
+};
+
+pub(super) const EXPIRE: Task = Task {
+    queue: pca::EXPIRE_QUEUE,
+    step: |app, lease| pca::tell(app, lease).boxed(),
+    quiet: false,
+};
+
+pub(super) const REPORT: Task = Task {
+    queue: pca::REPORT_QUEUE,
+    step: |app, lease| pca::write_part(app, lease).boxed(),
     quiet: false,
 };
 

@@ -121,7 +121,8 @@ fn serial_entropy(facts: &Facts<'_>) -> Result<(), String> {
     })
 }
 
-/// RFC 5280 section 4.1.2.3, with the parameters of RFC 4055 section 5 (RSA: NULL), RFC 5758
+/// RFC 5280 section 4.1.2.3, with the parameters of RFC 4055 section 5 (RSA: NULL) and section 3.1
+/// (RSASSA-PSS: one hash throughout, a salt of its length, the default trailer left out), RFC 5758
 /// section 3.2 (ECDSA: none) and RFC 9881 section 2 (ML-DSA: none). SHA-1 is not among them.
 fn signature_algorithm(facts: &Facts<'_>) -> Result<(), String> {
     let Some(intended) = facts.issuing.map(|issuer| issuer.signature) else {
@@ -154,6 +155,9 @@ pub(super) fn algorithm_der(algorithm: SignatureAlgorithm) -> &'static [u8] {
         S::Sha512WithRsa => &[
             0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13, 5, 0,
         ],
+        S::Sha256WithRsaPss => const { &pss(1, 32) },
+        S::Sha384WithRsaPss => const { &pss(2, 48) },
+        S::Sha512WithRsaPss => const { &pss(3, 64) },
         S::Sha256WithEcdsa => &[0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2],
         S::Sha384WithEcdsa => &[0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3],
         S::Sha512WithEcdsa => &[0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4],
@@ -161,4 +165,16 @@ pub(super) fn algorithm_der(algorithm: SignatureAlgorithm) -> &'static [u8] {
         S::MlDsa65 => &[0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18],
         S::MlDsa87 => &[0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 19],
     }
+}
+
+/// id-RSASSA-PSS with the hash 2.16.840.1.101.3.4.2.`hash`, MGF1 with the same, and this length of salt.
+#[rustfmt::skip]
+const fn pss(hash: u8, salt: u8) -> [u8; 67] {
+    [
+        0x30, 65, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10, 0x30, 52,
+        0xa0, 15, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0,
+        0xa1, 28, 0x30, 26, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8,
+        0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0,
+        0xa2, 3, 2, 1, salt,
+    ]
 }

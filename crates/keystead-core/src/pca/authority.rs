@@ -51,6 +51,9 @@ pub struct CertificateAuthority {
     /// The resource policy, as it was put.
     pub policy: Option<String>,
     deletion: Option<Deletion>,
+    /// When its last audit report was asked for.
+    #[serde(default)]
+    pub(super) reported_at: Option<Timestamp>,
 }
 
 /// What an authority is made from.
@@ -174,6 +177,7 @@ impl CertificateAuthority {
             permissions: Vec::new(),
             policy: None,
             deletion: None,
+            reported_at: None,
         })
     }
 

@@ -8,10 +8,12 @@
 mod api;
 mod authority;
 mod compose;
+mod expiry;
 mod import;
 mod permission;
 pub mod policy;
 mod publication;
+mod report;
 mod revocation;
 mod serial;
 mod state;
@@ -24,11 +26,14 @@ pub use authority::{
     CertificateAuthority, CsrExtensions, Installed, Kind, NewAuthority, UsageMode,
 };
 pub use compose::{Composition, CsrContent, SubjectSource, compose};
+pub use expiry::Notice;
 pub use import::{ChainCertificate, check_import};
 pub use permission::{ACM_PRINCIPAL, Action, Permission};
 pub use publication::{Published, again_at, has_left, next_update, refresh_at};
+pub use report::{AuditReport, Entry, Progress, ReportFormat};
 pub use revocation::{
     CrlConfiguration, OcspConfiguration, Revocation, RevocationConfiguration, RevocationReason,
+    is_bucket_name,
 };
 pub use serial::{Serial, decimal};
 pub use state::{Command, Status};

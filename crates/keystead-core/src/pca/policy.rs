@@ -1,11 +1,13 @@
 //! Resource policies of an authority: which are accepted (PutPolicy).
 //!
 //! User guide, "Resource-based policies": a policy allows other accounts to use the authority, by
-//! actions of a fixed set, on the authority itself. Policies are kept and shown; nobody outside
-//! the account has access yet, so that nothing depends on them.
+//! actions of a fixed set, on the authority itself. What it allows is decided like every other policy's.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::arn::AccountId;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Accepts the policy `text` for the authority `arn`; refuses with [`ErrorKind::InvalidPolicy`].
@@ -26,7 +28,28 @@ pub fn check(text: &str, arn: &str) -> Result<()> {
     }
     statements
         .into_iter()
-        .try_for_each(|statement| check_statement(statement, arn))
+        .try_for_each(|statement| check_statement(statement, arn))?;
+    let named = accounts(text).len();
+    if named > MAX_ACCOUNTS {
+        return Err(refused(&format!(
+            "it names {named} accounts, where at most {MAX_ACCOUNTS} are allowed"
+        )));
+    }
+    Ok(())
+}
+
+/// The accounts that a policy names as principals, by their number or in an ARN.
+pub fn accounts(text: &str) -> BTreeSet<AccountId> {
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    let statements = one_or_many(document.get("Statement"));
+    let principals = statements.into_iter().flat_map(|statement| {
+        one_or_many(statement.get("Principal").and_then(|who| who.get("AWS")))
+    });
+    principals
+        .filter_map(Value::as_str)
+        .map(|text| text.split(':').nth(4).unwrap_or(text))
+        .filter_map(|account| AccountId::parse(account).ok())
+        .collect()
 }
 
 fn check_statement(statement: &Value, arn: &str) -> Result<()> {
@@ -106,6 +129,10 @@ const ACTIONS: [&str; 7] = [
     "acm-pca:RevokeCertificate",
 ];
 
+/// Each has an entry in the index of what is shared, and one commit puts and takes them all. AWS's limit is the size of
+/// the policy alone (`AWSPolicy`, 20,480 characters), which holds some more.
+const MAX_ACCOUNTS: usize = 400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +169,36 @@ mod tests {
         }
         let single = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"1"},"Action":"acm-pca:ListTags","Resource":"RESOURCE"}}"#;
         assert_eq!(check(&single.replace("RESOURCE", ARN), ARN), Ok(()));
+    }
+
+    #[test]
+    fn accounts_are_named_by_number_or_arn() {
+        let policy = policy(
+            "\"Allow\"",
+            r#"{"AWS":["222222222222","arn:aws:iam::111111111111:user/x","arn:aws:iam::222222222222:root","*"]}"#,
+            r#""acm-pca:ListTags""#,
+            "\"x\"",
+        );
+        let named: Vec<String> = accounts(&policy).iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["111111111111", "222222222222"]);
+        assert!(accounts("{").is_empty());
+        let everybody = policy.replace(r#"{"AWS":"#, r#"{"Service":"#);
+        assert!(accounts(&everybody).is_empty());
+    }
+
+    #[test]
+    fn a_policy_names_so_many_accounts() {
+        let with = |count: usize| {
+            let all: Vec<String> = (0..count).map(|n| format!("\"{n:012}\"")).collect();
+            let who = format!(r#"{{"AWS":[{}]}}"#, all.join(","));
+            let own = format!("\"{ARN}\"");
+            check(
+                &policy("\"Allow\"", &who, r#""acm-pca:ListTags""#, &own),
+                ARN,
+            )
+        };
+        assert_eq!(with(MAX_ACCOUNTS), Ok(()));
+        assert!(with(MAX_ACCOUNTS + 1).is_err());
     }
 
     #[test]

@@ -62,10 +62,7 @@ impl CrlConfiguration {
         }
         match &self.s3_bucket_name {
             None => return refuse("A CRL configuration that is enabled needs S3BucketName."),
-            Some(name) if !is_bucket_name(name) => {
-                return refuse(&format!("'{name}' is not a valid S3 bucket name."));
-            }
-            Some(_) => {}
+            Some(name) => check_bucket_name(name)?,
         }
         check_cname(self.custom_cname.as_deref())?;
         if self.omit_extension == Some(true) && self.custom_cname.is_some() {
@@ -100,9 +97,17 @@ fn check_cname(name: Option<&str>) -> Result<()> {
     }
 }
 
-/// S3 user guide, "General purpose bucket naming rules": 3 to 63 lower-case letters, digits, dots and
+/// Refuses what no bucket can be called.
+pub(super) fn check_bucket_name(name: &str) -> Result<()> {
+    if is_bucket_name(name) {
+        return Ok(());
+    }
+    refuse(&format!("'{name}' is not a valid S3 bucket name."))
+}
+
+/// Whether a bucket can be called so. S3 user guide, "General purpose bucket naming rules": 3 to 63 lower-case letters, digits, dots and
 /// hyphens, a letter or digit at both ends, no two dots together.
-fn is_bucket_name(name: &str) -> bool {
+pub fn is_bucket_name(name: &str) -> bool {
     let edge = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();
     (3..=63).contains(&name.len())
         && name
@@ -139,6 +144,22 @@ pub enum RevocationReason {
     CessationOfOperation = 5,
     PrivilegeWithdrawn = 9,
     AACompromise = 10,
+}
+
+impl RevocationReason {
+    /// AWS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "UNSPECIFIED",
+            Self::KeyCompromise => "KEY_COMPROMISE",
+            Self::CertificateAuthorityCompromise => "CERTIFICATE_AUTHORITY_COMPROMISE",
+            Self::AffiliationChanged => "AFFILIATION_CHANGED",
+            Self::Superseded => "SUPERSEDED",
+            Self::CessationOfOperation => "CESSATION_OF_OPERATION",
+            Self::PrivilegeWithdrawn => "PRIVILEGE_WITHDRAWN",
+            Self::AACompromise => "A_A_COMPROMISE",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -64,13 +64,15 @@ pub enum Command {
     Restore,
     /// RevokeCertificate.
     Revoke,
+    /// CreateCertificateAuthorityAuditReport.
+    Report,
     /// Tags, permissions, resource policies.
     Administer,
 }
 
 impl Command {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Issue,
         Self::IssueOwn,
         Self::GetCertificate,
@@ -81,6 +83,7 @@ impl Command {
         Self::Delete,
         Self::Restore,
         Self::Revoke,
+        Self::Report,
         Self::Administer,
     ];
 }
@@ -104,7 +107,7 @@ pub(super) fn check(status: Status, command: Command, arn: &str) -> Result<()> {
         ),
         C::GetOwnCertificate => matches!(status, S::Active | S::Disabled | S::Expired),
         C::Install => matches!(status, S::PendingCertificate | S::Active | S::Expired),
-        C::Update | C::Revoke => matches!(status, S::Active | S::Disabled),
+        C::Update | C::Revoke | C::Report => matches!(status, S::Active | S::Disabled),
         C::Delete => matches!(
             status,
             S::PendingCertificate | S::Creating | S::Expired | S::Disabled | S::Failed
@@ -154,6 +157,9 @@ fn refusal(status: Status, command: Command, arn: &str) -> String {
         C::Revoke => format!(
             "The certificate authority {arn} is {status_name}; it must be ACTIVE or DISABLED to revoke certificates."
         ),
+        C::Report => format!(
+            "The certificate authority {arn} is {status_name}; it must be ACTIVE or DISABLED to have an audit report."
+        ),
         C::Administer => {
             "The certificate authority is in the DELETED state and must be restored to complete this action."
                 .into()
@@ -167,7 +173,7 @@ mod tests {
 
     /// For each command, the statuses that allow it, written down a second time from the user
     /// guide's table.
-    const ALLOWED: [(Command, &[&str]); 11] = [
+    const ALLOWED: [(Command, &[&str]); 12] = [
         (Command::Issue, &["ACTIVE"]),
         (
             Command::IssueOwn,
@@ -202,6 +208,7 @@ mod tests {
         ),
         (Command::Restore, &["DELETED"]),
         (Command::Revoke, &["ACTIVE", "DISABLED"]),
+        (Command::Report, &["ACTIVE", "DISABLED"]),
         (
             Command::Administer,
             &[

@@ -95,6 +95,32 @@ impl Template {
         })
     }
 
+    /// Its ARN, in the partition `aws`.
+    pub fn arn(self) -> String {
+        let variety = match self.passthrough {
+            Passthrough {
+                api: false,
+                csr: false,
+            } => "",
+            Passthrough {
+                api: true,
+                csr: false,
+            } => "_APIPassthrough",
+            Passthrough {
+                api: false,
+                csr: true,
+            } => "_CSRPassthrough",
+            Passthrough {
+                api: true,
+                csr: true,
+            } => "_APICSRPassthrough",
+        };
+        format!(
+            "arn:aws:acm-pca:::template/{}{variety}/V1",
+            self.body.name()
+        )
+    }
+
     /// The template of this name, without its version.
     fn named(name: &str) -> Option<Self> {
         let (body, passthrough) = match name.rsplit_once('_') {
@@ -137,6 +163,20 @@ impl Template {
         }
     }
 
+    /// Whether who has an authority of another account may issue by it (user guide, "Resource-based policies": the
+    /// templates to which cross-account issuers have access).
+    pub fn is_for_other_accounts(self) -> bool {
+        let Passthrough { api, csr } = self.passthrough;
+        match self.body {
+            Body::EndEntity | Body::ClientAuth | Body::ServerAuth => !api && !csr,
+            Body::BlankEndEntity {
+                critical_basic_constraints: false,
+            } => api,
+            Body::Subordinate { path_len: 0 } => !api && !csr,
+            _ => false,
+        }
+    }
+
     /// Whether the authority signs its own certificate by it.
     pub fn is_root(self) -> bool {
         matches!(self.body, Body::Root | Body::BlankRoot { .. })
@@ -166,6 +206,35 @@ impl Template {
 }
 
 impl Body {
+    /// What [`Self::named`] reads.
+    fn name(self) -> String {
+        let fixed = match self {
+            Self::EndEntity => "EndEntityCertificate",
+            Self::ClientAuth => "EndEntityClientAuthCertificate",
+            Self::ServerAuth => "EndEntityServerAuthCertificate",
+            Self::CodeSigning => "CodeSigningCertificate",
+            Self::OcspSigning => "OCSPSigningCertificate",
+            Self::Root => "RootCACertificate",
+            Self::BlankEndEntity {
+                critical_basic_constraints: false,
+            } => "BlankEndEntityCertificate",
+            Self::BlankEndEntity {
+                critical_basic_constraints: true,
+            } => "BlankEndEntityCertificate_CriticalBasicConstraints",
+            Self::BlankRoot { path_len: None } => "BlankRootCACertificate",
+            Self::BlankRoot {
+                path_len: Some(path_len),
+            } => return format!("BlankRootCACertificate_PathLen{path_len}"),
+            Self::Subordinate { path_len } => {
+                return format!("SubordinateCACertificate_PathLen{path_len}");
+            }
+            Self::BlankSubordinate { path_len } => {
+                return format!("BlankSubordinateCACertificate_PathLen{path_len}");
+            }
+        };
+        fixed.to_owned()
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "EndEntityCertificate" => Self::EndEntity,
@@ -264,13 +333,32 @@ mod tests {
         let names = listed();
         let mut seen = Vec::new();
         for name in &names {
-            let template =
-                Template::parse(&format!("arn:aws:acm-pca:::template/{name}/V1")).unwrap();
+            let arn = format!("arn:aws:acm-pca:::template/{name}/V1");
+            let template = Template::parse(&arn).unwrap();
+            assert_eq!(template.arn(), arn);
             assert!(!seen.contains(&template), "{name} is another one too");
             seen.push(template);
         }
         let gov = Template::parse("arn:aws-us-gov:acm-pca:::template/EndEntityCertificate/V1");
         assert_eq!(gov, Ok(Template::DEFAULT));
+    }
+
+    #[test]
+    fn few_are_for_other_accounts() {
+        let mut shared = listed();
+        shared.retain(|name| Template::named(name).unwrap().is_for_other_accounts());
+        shared.sort();
+        assert_eq!(
+            shared,
+            [
+                "BlankEndEntityCertificate_APICSRPassthrough",
+                "BlankEndEntityCertificate_APIPassthrough",
+                "EndEntityCertificate",
+                "EndEntityClientAuthCertificate",
+                "EndEntityServerAuthCertificate",
+                "SubordinateCACertificate_PathLen0",
+            ]
+        );
     }
 
     #[test]

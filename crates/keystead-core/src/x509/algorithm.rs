@@ -58,7 +58,12 @@ impl KeySpec {
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => {
                 matches!(
                     algorithm,
-                    S::Sha256WithRsa | S::Sha384WithRsa | S::Sha512WithRsa
+                    S::Sha256WithRsa
+                        | S::Sha384WithRsa
+                        | S::Sha512WithRsa
+                        | S::Sha256WithRsaPss
+                        | S::Sha384WithRsaPss
+                        | S::Sha512WithRsaPss
                 )
             }
             Self::EcP256 | Self::EcP384 | Self::EcP521 => {
@@ -95,6 +100,10 @@ pub enum SignatureAlgorithm {
     Sha256WithRsa,
     Sha384WithRsa,
     Sha512WithRsa,
+    /// RSASSA-PSS with this hash throughout and a salt as long as it, as the next two.
+    Sha256WithRsaPss,
+    Sha384WithRsaPss,
+    Sha512WithRsaPss,
     Sha256WithEcdsa,
     Sha384WithEcdsa,
     Sha512WithEcdsa,
@@ -105,10 +114,13 @@ pub enum SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Sha256WithRsa,
         Self::Sha384WithRsa,
         Self::Sha512WithRsa,
+        Self::Sha256WithRsaPss,
+        Self::Sha384WithRsaPss,
+        Self::Sha512WithRsaPss,
         Self::Sha256WithEcdsa,
         Self::Sha384WithEcdsa,
         Self::Sha512WithEcdsa,
@@ -123,6 +135,9 @@ impl SignatureAlgorithm {
             Self::Sha256WithRsa => "SHA256WITHRSA",
             Self::Sha384WithRsa => "SHA384WITHRSA",
             Self::Sha512WithRsa => "SHA512WITHRSA",
+            Self::Sha256WithRsaPss => "SHA256WITHRSA_PSS",
+            Self::Sha384WithRsaPss => "SHA384WITHRSA_PSS",
+            Self::Sha512WithRsaPss => "SHA512WITHRSA_PSS",
             Self::Sha256WithEcdsa => "SHA256WITHECDSA",
             Self::Sha384WithEcdsa => "SHA384WITHECDSA",
             Self::Sha512WithEcdsa => "SHA512WITHECDSA",

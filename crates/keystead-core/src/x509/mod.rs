@@ -49,6 +49,8 @@ pub enum GeneralName {
     Ip(#[serde(with = "serde_bytes")] Vec<u8>),
     /// directoryName
     Directory(Name),
+    /// ediPartyName: who assigned the name, where that is told, and the name
+    EdiParty(Option<String>, String),
     /// registeredID
     RegisteredId(Oid),
     /// otherName: the type and the DER of the value

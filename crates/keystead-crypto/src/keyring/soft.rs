@@ -205,6 +205,10 @@ fn rsa(algorithm: SignatureAlgorithm) -> Result<&'static dyn RsaEncoding, Crypto
         SignatureAlgorithm::Sha256WithRsa => Ok(&signature::RSA_PKCS1_SHA256),
         SignatureAlgorithm::Sha384WithRsa => Ok(&signature::RSA_PKCS1_SHA384),
         SignatureAlgorithm::Sha512WithRsa => Ok(&signature::RSA_PKCS1_SHA512),
+        // The library's salt is as long as the hash.
+        SignatureAlgorithm::Sha256WithRsaPss => Ok(&signature::RSA_PSS_SHA256),
+        SignatureAlgorithm::Sha384WithRsaPss => Ok(&signature::RSA_PSS_SHA384),
+        SignatureAlgorithm::Sha512WithRsaPss => Ok(&signature::RSA_PSS_SHA512),
         _ => Err(unfit()),
     }
 }

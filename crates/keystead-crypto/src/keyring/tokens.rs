@@ -192,19 +192,20 @@ impl Held {
     ) -> Result<Vec<u8>, CryptoError> {
         use SignatureAlgorithm as S;
         let (hash, digest) = match algorithm {
-            S::Sha256WithRsa | S::Sha256WithEcdsa => {
+            S::Sha256WithRsa | S::Sha256WithRsaPss | S::Sha256WithEcdsa => {
                 (Hash::Sha256, digest::sha256(message).to_vec())
             }
-            S::Sha384WithRsa | S::Sha384WithEcdsa => {
+            S::Sha384WithRsa | S::Sha384WithRsaPss | S::Sha384WithEcdsa => {
                 (Hash::Sha384, digest::sha384(message).to_vec())
             }
-            S::Sha512WithRsa | S::Sha512WithEcdsa => {
+            S::Sha512WithRsa | S::Sha512WithRsaPss | S::Sha512WithEcdsa => {
                 (Hash::Sha512, digest::sha512(message).to_vec())
             }
             S::MlDsa44 | S::MlDsa65 | S::MlDsa87 => return Err(soft::unfit()),
         };
         let signing = match algorithm {
             S::Sha256WithRsa | S::Sha384WithRsa | S::Sha512WithRsa => Signing::Pkcs1(hash),
+            S::Sha256WithRsaPss | S::Sha384WithRsaPss | S::Sha512WithRsaPss => Signing::Pss(hash),
             _ => Signing::Ecdsa,
         };
         self.sign(kms_spec(spec), signing, &digest).await

@@ -10,8 +10,6 @@ use crate::der::{Element, tag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Made(SignatureAlgorithm),
-    /// RSASSA-PSS whose salt is as long as its hash, with this many bits.
-    Pss(u16),
     Ed25519,
 }
 
@@ -45,11 +43,7 @@ impl Scheme {
         if der == ED25519 {
             return Ok(Self::Ed25519);
         }
-        [256, 384, 512]
-            .into_iter()
-            .find(|bits| pss_identifier(*bits) == der)
-            .map(Self::Pss)
-            .ok_or_else(Self::unsupported)
+        Err(Self::unsupported())
     }
 
     /// The refusal of any other signature.
@@ -65,12 +59,14 @@ impl Scheme {
     pub(crate) fn made(self) -> Option<SignatureAlgorithm> {
         match self {
             Self::Made(algorithm) => Some(algorithm),
-            Self::Pss(_) | Self::Ed25519 => None,
+            Self::Ed25519 => None,
         }
     }
 }
 
-/// The AlgorithmIdentifier of a signature: RFC 4055 section 5 (RSA, parameters NULL), RFC 5758
+/// The AlgorithmIdentifier of a signature: RFC 4055 section 5 (RSA, parameters NULL) and section 3.1
+/// (RSASSA-PSS with one hash throughout, the salt as long as it and the default trailer: the only
+/// combinations in use, and the ones that RFC 8446 names), RFC 5758
 /// section 3.2 (ECDSA, parameters absent), RFC 9881 section 2 (ML-DSA, parameters absent).
 pub(crate) fn signature_identifier(algorithm: SignatureAlgorithm) -> &'static [u8] {
     use SignatureAlgorithm as S;
@@ -78,6 +74,9 @@ pub(crate) fn signature_identifier(algorithm: SignatureAlgorithm) -> &'static [u
         S::Sha256WithRsa => b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00",
         S::Sha384WithRsa => b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00",
         S::Sha512WithRsa => b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00",
+        S::Sha256WithRsaPss => const { &pss_identifier(0x01, 0x20) },
+        S::Sha384WithRsaPss => const { &pss_identifier(0x02, 0x30) },
+        S::Sha512WithRsaPss => const { &pss_identifier(0x03, 0x40) },
         S::Sha256WithEcdsa => b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02",
         S::Sha384WithEcdsa => b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03",
         S::Sha512WithEcdsa => b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04",
@@ -99,29 +98,16 @@ const EC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 /// id-Ed25519 (RFC 8410 section 3).
 const ED25519_KEY: &[u8] = b"\x2b\x65\x70";
 
-/// RSASSA-PSS-params of RFC 4055 section 3.1 with one hash throughout, the salt as long as it and
-/// the default trailer: the only combinations in use, and the ones that RFC 8446 names.
-fn pss_identifier(bits: u16) -> Vec<u8> {
-    let (hash, salt) = match bits {
-        256 => (0x01, 0x20),
-        384 => (0x02, 0x30),
-        _ => (0x03, 0x40),
-    };
-    let hash = [
-        0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash, 0x05, 0x00,
-    ];
-    let mgf1 = b"\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08";
+/// id-RSASSA-PSS with the hash 2.16.840.1.101.3.4.2.`hash`, MGF1 with the same, and this length of salt.
+#[rustfmt::skip]
+const fn pss_identifier(hash: u8, salt: u8) -> [u8; 67] {
     [
-        b"\x30\x41\x06\x09",
-        PSS,
-        b"\x30\x34\xa0\x0f",
-        &hash,
-        b"\xa1\x1c",
-        mgf1,
-        &hash,
-        &[0xa2, 0x03, 0x02, 0x01, salt],
+        0x30, 0x41, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a, 0x30, 0x34,
+        0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash, 0x05, 0x00,
+        0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08,
+        0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, hash, 0x05, 0x00,
+        0xa2, 0x03, 0x02, 0x01, salt,
     ]
-    .concat()
 }
 
 /// The kind of key that an AlgorithmIdentifier names, as far as it says.
@@ -223,6 +209,8 @@ mod tests {
                 S::Sha256WithRsa => ("1.2.840.113549.1.1.11", true),
                 S::Sha384WithRsa => ("1.2.840.113549.1.1.12", true),
                 S::Sha512WithRsa => ("1.2.840.113549.1.1.13", true),
+                // By the RFC's ASN.1 below.
+                S::Sha256WithRsaPss | S::Sha384WithRsaPss | S::Sha512WithRsaPss => continue,
                 S::Sha256WithEcdsa => ("1.2.840.10045.4.3.2", false),
                 S::Sha384WithEcdsa => ("1.2.840.10045.4.3.3", false),
                 S::Sha512WithEcdsa => ("1.2.840.10045.4.3.4", false),
@@ -257,14 +245,51 @@ mod tests {
         );
     }
 
+    /// RFC 4055 section 3.1, RSASSA-PSS-params, field by field.
     #[test]
-    fn pss_and_ed25519_are_read() {
-        for bits in [256, 384, 512] {
-            let scheme = parse(&pss_identifier(bits)).unwrap();
-            assert_eq!(scheme, Scheme::Pss(bits));
-            assert_eq!(scheme.made(), None);
+    fn pss_identifiers_are_what_the_rfc_says() {
+        use SignatureAlgorithm as S;
+        for (algorithm, hash, salt) in [
+            (S::Sha256WithRsaPss, "2.16.840.1.101.3.4.2.1", 32),
+            (S::Sha384WithRsaPss, "2.16.840.1.101.3.4.2.2", 48),
+            (S::Sha512WithRsaPss, "2.16.840.1.101.3.4.2.3", 64),
+        ] {
+            let hash_identifier = |w: &mut Writer| {
+                w.sequence(|w| {
+                    w.oid(&Oid::new(hash))?;
+                    w.null();
+                    Ok(())
+                })
+            };
+            let mut writer = Writer::new();
+            writer
+                .sequence(|w| {
+                    w.oid(&Oid::new("1.2.840.113549.1.1.10"))?;
+                    w.sequence(|w| {
+                        w.nest(tag::context_constructed(0), hash_identifier)?;
+                        w.nest(tag::context_constructed(1), |w| {
+                            w.sequence(|w| {
+                                w.oid(&Oid::new("1.2.840.113549.1.1.8"))?;
+                                hash_identifier(w)
+                            })
+                        })?;
+                        w.nest(tag::context_constructed(2), |w| {
+                            w.small_integer(salt);
+                            Ok(())
+                        })
+                    })
+                })
+                .unwrap();
+            let expected = writer.finish();
+            assert_eq!(signature_identifier(algorithm), expected);
+            assert_eq!(parse(&expected).unwrap(), Scheme::Made(algorithm));
         }
+    }
+
+    #[test]
+    fn ed25519_is_read() {
         assert_eq!(parse(ED25519).unwrap(), Scheme::Ed25519);
+        assert_eq!(Scheme::Ed25519.made(), None);
     }
 
     #[test]

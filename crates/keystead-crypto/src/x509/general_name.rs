@@ -11,6 +11,7 @@ const OTHER: u8 = 0;
 const EMAIL: u8 = 1;
 const DNS: u8 = 2;
 const DIRECTORY: u8 = 4;
+const EDI_PARTY: u8 = 5;
 const URI: u8 = 6;
 const IP: u8 = 7;
 const REGISTERED_ID: u8 = 8;
@@ -38,6 +39,19 @@ pub(super) fn write_general_name(
             .nest(tag::context_constructed(DIRECTORY), |writer| {
                 write_name(writer, name)
             }),
+        // Both members explicit, because a DirectoryString is a CHOICE; RFC 5280 wants new ones in UTF-8.
+        GeneralName::EdiParty(assigner, party) => {
+            writer.nest(tag::context_constructed(EDI_PARTY), |writer| {
+                for (number, text) in [(0, assigner.as_ref()), (1, Some(party))] {
+                    let Some(text) = text else { continue };
+                    writer.nest(tag::context_constructed(number), |writer| {
+                        writer.utf8_string(text);
+                        Ok(())
+                    })?;
+                }
+                Ok(())
+            })
+        }
         GeneralName::RegisteredId(oid) => {
             writer.tlv(tag::context(REGISTERED_ID), &encode_oid(oid)?);
             Ok(())
@@ -57,7 +71,7 @@ pub(super) fn write_uri(writer: &mut Writer, uri: &str) -> Result<(), CryptoErro
     writer.ascii(tag::context(URI), uri)
 }
 
-/// `None` for x400Address and ediPartyName, which nobody uses.
+/// `None` for x400Address and ediPartyName, which nobody uses: who asks for them gets the bytes as they are.
 pub(super) fn parse_general_name(
     element: &Element<'_>,
 ) -> Result<Option<GeneralName>, CryptoError> {
@@ -109,6 +123,26 @@ mod tests {
     use keystead_core::x509::Oid;
 
     use super::*;
+
+    /// RFC 5280 appendix A.2: `EDIPartyName ::= SEQUENCE { nameAssigner [0] DirectoryString OPTIONAL, partyName [1]
+    /// DirectoryString }`, itself an implicit `[5]`.
+    #[test]
+    fn edi_party_names() {
+        for (name, expected) in [
+            (
+                GeneralName::EdiParty(None, "p".into()),
+                &b"\xa5\x05\xa1\x03\x0c\x01p"[..],
+            ),
+            (
+                GeneralName::EdiParty(Some("a".into()), "p".into()),
+                b"\xa5\x0a\xa0\x03\x0c\x01a\xa1\x03\x0c\x01p",
+            ),
+        ] {
+            let mut writer = Writer::new();
+            write_general_name(&mut writer, &name).unwrap();
+            assert_eq!(writer.finish(), expected);
+        }
+    }
 
     #[test]
     fn names_that_cannot_be_written_are_refused() {

@@ -3,7 +3,7 @@
 use keystead_core::x509::{Name, NameAttribute, Oid};
 
 use crate::CryptoError;
-use crate::der::{self, Reader, Writer, tag};
+use crate::der::{self, Element, Reader, Writer, tag};
 
 /// Attribute types whose syntax is PrintableString (RFC 5280 appendix A.1): country, serial number,
 /// DN qualifier.
@@ -11,6 +11,19 @@ const PRINTABLE: [&str; 3] = ["2.5.4.6", "2.5.4.5", "2.5.4.46"];
 /// Attribute types whose syntax is IA5String (RFC 5280 appendix A.1): domain component, e-mail
 /// address.
 const IA5: [&str; 2] = ["0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1"];
+
+/// RFC 4514 section 3.
+const SHORT_NAMES: [(&str, &str); 9] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.9", "STREET"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+];
 
 /// Most attributes that a name that is read may have; no authority issues names with more than
 /// about a dozen.
@@ -82,16 +95,71 @@ pub fn parse_name(der: &[u8]) -> Result<Name, CryptoError> {
     Ok(Name { attributes })
 }
 
+/// A name for people, from its DER, after RFC 4514: the last relative name first, the attribute types of its section 3 by
+/// their short names, every other as its identifier with the DER of its value in hexadecimal.
+///
+/// # Errors
+/// [`CryptoError::Malformed`] when it is not a name.
+pub fn name_text(der: &[u8]) -> Result<String, CryptoError> {
+    let mut outer = Reader::new(der);
+    let mut relative_names = outer.enter(tag::SEQUENCE)?;
+    outer.finish()?;
+    let mut texts = Vec::new();
+    while !relative_names.is_empty() {
+        let mut set = relative_names.enter(tag::SET)?;
+        let mut attributes = Vec::new();
+        while !set.is_empty() {
+            attributes.push(attribute_text(set.enter(tag::SEQUENCE)?)?);
+        }
+        texts.push(attributes.join("+"));
+    }
+    texts.reverse();
+    Ok(texts.join(","))
+}
+
+fn attribute_text(mut reader: Reader<'_>) -> Result<String, CryptoError> {
+    let oid: Oid = der::oid(reader.expect(tag::OID)?.content)?;
+    let element = reader.element()?;
+    reader.finish()?;
+    let short = SHORT_NAMES.iter().find(|(dotted, _)| *dotted == oid.0);
+    Ok(match (short, der::text(&element)?) {
+        (Some((_, short)), Some(value)) => format!("{short}={}", escaped(&value)),
+        (Some((_, short)), None) => format!("{short}={}", hexadecimal(&element)),
+        (None, _) => format!("{}={}", oid.0, hexadecimal(&element)),
+    })
+}
+
+/// RFC 4514 section 2.4.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let last = value.chars().count().saturating_sub(1);
+    for (at, character) in value.chars().enumerate() {
+        let must = match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => true,
+            '#' => at == 0,
+            ' ' => at == 0 || at == last,
+            _ => false,
+        };
+        match character {
+            '\0' => text.push_str("\\00"),
+            _ if must => text.extend(['\\', character]),
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+/// `#` and the hexadecimal of its DER (RFC 4514 section 2.4).
+fn hexadecimal(element: &Element<'_>) -> String {
+    let bytes = element.whole.iter();
+    bytes.fold("#".into(), |text: String, byte| format!("{text}{byte:02x}"))
+}
+
 fn parse_attribute(mut reader: Reader<'_>) -> Result<NameAttribute, CryptoError> {
     let oid: Oid = der::oid(reader.expect(tag::OID)?.content)?;
     let element = reader.element()?;
     reader.finish()?;
-    let value = der::text(&element)?.unwrap_or_else(|| {
-        element
-            .whole
-            .iter()
-            .fold("#".into(), |text: String, byte| format!("{text}{byte:02x}"))
-    });
+    let value = der::text(&element)?.unwrap_or_else(|| hexadecimal(&element));
     Ok(NameAttribute { oid, value })
 }
 
@@ -160,6 +228,30 @@ mod tests {
             parse_name(&writer.finish()).unwrap(),
             name(&[("2.5.4.3", "ü"), ("2.5.4.3", "#0500")])
         );
+    }
+
+    /// The examples of RFC 4514 section 4, and a type without a short name.
+    #[test]
+    fn names_for_people() {
+        let text = |attributes: &[(&str, &str)]| {
+            name_text(&encode_name(&name(attributes)).unwrap()).unwrap()
+        };
+        assert_eq!(
+            text(&[
+                ("2.5.4.6", "US"),
+                ("2.5.4.10", "Example, Inc."),
+                ("2.5.4.3", " J\\ #1 ")
+            ]),
+            r"CN=\ J\\ #1\ ,O=Example\, Inc.,C=US"
+        );
+        assert_eq!(
+            text(&[("2.5.4.5", "42"), ("2.5.4.3", "#x")]),
+            r"CN=\#x,2.5.4.5=#13023432"
+        );
+        assert_eq!(text(&[]), "");
+        assert!(name_text(&[0x31, 0]).is_err());
+        let together = "301c311a300806035504030c0161300e06035504030c07c3bcc39f222b3c";
+        assert_eq!(name_text(&hex(together)).unwrap(), "CN=a+CN=üß\\\"\\+\\<");
     }
 
     #[test]

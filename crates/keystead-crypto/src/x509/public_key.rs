@@ -96,15 +96,16 @@ impl<'a> PublicKey<'a> {
     fn verification(&self, scheme: Scheme) -> Option<&'static dyn VerificationAlgorithm> {
         use SignatureAlgorithm as S;
         Some(match (self.kind, scheme) {
-            (KeyKind::Rsa { pss_only: false }, Scheme::Made(made)) => match made {
+            (KeyKind::Rsa { pss_only }, Scheme::Made(made)) => match made {
+                S::Sha256WithRsaPss => &signature::RSA_PSS_2048_8192_SHA256,
+                S::Sha384WithRsaPss => &signature::RSA_PSS_2048_8192_SHA384,
+                S::Sha512WithRsaPss => &signature::RSA_PSS_2048_8192_SHA512,
+                _ if pss_only => return None,
                 S::Sha256WithRsa => &signature::RSA_PKCS1_2048_8192_SHA256,
                 S::Sha384WithRsa => &signature::RSA_PKCS1_2048_8192_SHA384,
                 S::Sha512WithRsa => &signature::RSA_PKCS1_2048_8192_SHA512,
                 _ => return None,
             },
-            (KeyKind::Rsa { .. }, Scheme::Pss(256)) => &signature::RSA_PSS_2048_8192_SHA256,
-            (KeyKind::Rsa { .. }, Scheme::Pss(384)) => &signature::RSA_PSS_2048_8192_SHA384,
-            (KeyKind::Rsa { .. }, Scheme::Pss(512)) => &signature::RSA_PSS_2048_8192_SHA512,
             (KeyKind::Ed25519, Scheme::Ed25519) => &signature::ED25519,
             (KeyKind::Fixed(spec), Scheme::Made(made)) => match (spec, made) {
                 (KeySpec::EcP256, S::Sha256WithEcdsa) => &signature::ECDSA_P256_SHA256_ASN1,

@@ -247,6 +247,9 @@ pub(crate) fn combinations() -> Vec<(KeySpec, SignatureAlgorithm)> {
     let own = KeySpec::ALL.map(|spec| (spec, spec.default_signature()));
     let crossed = [
         (KeySpec::Rsa2048, S::Sha512WithRsa),
+        (KeySpec::Rsa2048, S::Sha256WithRsaPss),
+        (KeySpec::Rsa3072, S::Sha384WithRsaPss),
+        (KeySpec::Rsa4096, S::Sha512WithRsaPss),
         (KeySpec::EcP256, S::Sha384WithEcdsa),
         (KeySpec::EcP256, S::Sha512WithEcdsa),
         (KeySpec::EcP384, S::Sha256WithEcdsa),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
+use keystead_app::objects::{Object, ObjectName};
 use keystead_app::pca::revocation::{OcspReply, ServedList};
 use keystead_app::{Credential, Found, Presented, Principal};
 use keystead_core::{AccountId, Error};
@@ -58,6 +59,14 @@ pub struct Script {
 pub struct Fake(pub Arc<Script>);
 
 impl Backend for Fake {
+    async fn object(&self, _: Caller, _: ObjectName) -> Result<Object, ErrorAnswer> {
+        Err(ErrorAnswer::new(
+            "NoSuchKey",
+            404,
+            "there are no objects here",
+        ))
+    }
+
     fn now(&self) -> Timestamp {
         now()
     }

@@ -17,11 +17,13 @@ pub static SERVICE: ServiceDef = ServiceDef {
     protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson11],
     operations: &[
         &operation::CREATE_CERTIFICATE_AUTHORITY,
+        &operation::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT,
         &operation::CREATE_PERMISSION,
         &operation::DELETE_CERTIFICATE_AUTHORITY,
         &operation::DELETE_PERMISSION,
         &operation::DELETE_POLICY,
         &operation::DESCRIBE_CERTIFICATE_AUTHORITY,
+        &operation::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT,
         &operation::GET_CERTIFICATE,
         &operation::GET_CERTIFICATE_AUTHORITY_CERTIFICATE,
         &operation::GET_CERTIFICATE_AUTHORITY_CSR,
@@ -252,6 +254,30 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreateCertificateAuthorityAuditReport",
+        input: &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST,
+        output: &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_ARGS_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::INVALID_STATE_EXCEPTION,
+            &error::REQUEST_FAILED_EXCEPTION,
+            &error::REQUEST_IN_PROGRESS_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("acm-pca:CreateCertificateAuthorityAuditReport"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static CREATE_PERMISSION: OperationDef = OperationDef {
         service: &SERVICE,
         name: "CreatePermission",
@@ -358,6 +384,27 @@ pub(crate) mod operation {
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("acm-pca:DescribeCertificateAuthority"),
+            resource: "certificate-authority",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DescribeCertificateAuthorityAuditReport",
+        input: &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST,
+        output: &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_ARGS_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("acm-pca:DescribeCertificateAuthorityAuditReport"),
             resource: "certificate-authority",
             keys: &[],
         },
@@ -720,6 +767,17 @@ impl Operation for CreateCertificateAuthority {
     const DEF: &'static OperationDef = &operation::CREATE_CERTIFICATE_AUTHORITY;
 }
 
+/// The operation `CreateCertificateAuthorityAuditReport`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateCertificateAuthorityAuditReport;
+
+impl Operation for CreateCertificateAuthorityAuditReport {
+    type Input = CreateCertificateAuthorityAuditReportRequest;
+    type Output = CreateCertificateAuthorityAuditReportResponse;
+    const NAME: &'static str = "CreateCertificateAuthorityAuditReport";
+    const DEF: &'static OperationDef = &operation::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT;
+}
+
 /// The operation `CreatePermission`.
 #[derive(Clone, Copy, Debug)]
 pub struct CreatePermission;
@@ -773,6 +831,17 @@ impl Operation for DescribeCertificateAuthority {
     type Output = DescribeCertificateAuthorityResponse;
     const NAME: &'static str = "DescribeCertificateAuthority";
     const DEF: &'static OperationDef = &operation::DESCRIBE_CERTIFICATE_AUTHORITY;
+}
+
+/// The operation `DescribeCertificateAuthorityAuditReport`.
+#[derive(Clone, Copy, Debug)]
+pub struct DescribeCertificateAuthorityAuditReport;
+
+impl Operation for DescribeCertificateAuthorityAuditReport {
+    type Input = DescribeCertificateAuthorityAuditReportRequest;
+    type Output = DescribeCertificateAuthorityAuditReportResponse;
+    const NAME: &'static str = "DescribeCertificateAuthorityAuditReport";
+    const DEF: &'static OperationDef = &operation::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT;
 }
 
 /// The operation `GetCertificate`.
@@ -1250,6 +1319,119 @@ impl IntoValue for ApiPassthrough {
     }
 }
 
+/// The enumeration `AuditReportResponseFormat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuditReportResponseFormat {
+    /// `JSON`.
+    Json,
+    /// `CSV`.
+    Csv,
+}
+
+impl AuditReportResponseFormat {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Json, Self::Csv];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Csv => "CSV",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "JSON" => Some(Self::Json),
+            "CSV" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for AuditReportResponseFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for AuditReportResponseFormat {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new(
+            "AuditReportResponseFormat",
+            "no such value",
+        ))
+    }
+}
+
+impl IntoValue for AuditReportResponseFormat {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The enumeration `AuditReportStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AuditReportStatus {
+    /// `CREATING`.
+    Creating,
+    /// `SUCCESS`.
+    Success,
+    /// `FAILED`.
+    Failed,
+}
+
+impl AuditReportStatus {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Creating, Self::Success, Self::Failed];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CREATING" => Some(Self::Creating),
+            "SUCCESS" => Some(Self::Success),
+            "FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for AuditReportStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for AuditReportStatus {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("AuditReportStatus", "no such value"))
+    }
+}
+
+impl IntoValue for AuditReportStatus {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The structure `CertificateAuthority`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CertificateAuthority {
@@ -1570,6 +1752,84 @@ impl FromValue for CertificateAuthorityUsageMode {
 impl IntoValue for CertificateAuthorityUsageMode {
     fn into_value(self) -> Value {
         Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `CreateCertificateAuthorityAuditReportRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateCertificateAuthorityAuditReportRequest {
+    /// `CertificateAuthorityArn`: text of 5 to 200 characters; required.
+    pub certificate_authority_arn: String,
+    /// `S3BucketName`: text of 3 to 63 characters; required.
+    pub s3_bucket_name: String,
+    /// `AuditReportResponseFormat`: one of the values; required.
+    pub audit_report_response_format: AuditReportResponseFormat,
+}
+
+impl Shape for CreateCertificateAuthorityAuditReportRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST
+    }
+}
+
+impl FromValue for CreateCertificateAuthorityAuditReportRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(
+            value,
+            &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST,
+        )?;
+        Ok(Self {
+            certificate_authority_arn: fields.required()?,
+            s3_bucket_name: fields.required()?,
+            audit_report_response_format: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CreateCertificateAuthorityAuditReportRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.certificate_authority_arn.into_value()),
+            Some(self.s3_bucket_name.into_value()),
+            Some(self.audit_report_response_format.into_value()),
+        ])
+    }
+}
+
+/// The structure `CreateCertificateAuthorityAuditReportResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateCertificateAuthorityAuditReportResponse {
+    /// `AuditReportId`: text of 36 characters.
+    pub audit_report_id: Option<String>,
+    /// `S3Key`: text of 0 to 1024 characters.
+    pub s3_key: Option<String>,
+}
+
+impl Shape for CreateCertificateAuthorityAuditReportResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE
+    }
+}
+
+impl FromValue for CreateCertificateAuthorityAuditReportResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(
+            value,
+            &schema::CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE,
+        )?;
+        Ok(Self {
+            audit_report_id: fields.optional()?,
+            s3_key: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreateCertificateAuthorityAuditReportResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.audit_report_id.map(IntoValue::into_value),
+            self.s3_key.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -2048,6 +2308,88 @@ impl FromValue for DeletePolicyRequest {
 impl IntoValue for DeletePolicyRequest {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.resource_arn.into_value())])
+    }
+}
+
+/// The structure `DescribeCertificateAuthorityAuditReportRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeCertificateAuthorityAuditReportRequest {
+    /// `CertificateAuthorityArn`: text of 5 to 200 characters; required.
+    pub certificate_authority_arn: String,
+    /// `AuditReportId`: text of 36 characters; required.
+    pub audit_report_id: String,
+}
+
+impl Shape for DescribeCertificateAuthorityAuditReportRequest {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST
+    }
+}
+
+impl FromValue for DescribeCertificateAuthorityAuditReportRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(
+            value,
+            &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST,
+        )?;
+        Ok(Self {
+            certificate_authority_arn: fields.required()?,
+            audit_report_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeCertificateAuthorityAuditReportRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.certificate_authority_arn.into_value()),
+            Some(self.audit_report_id.into_value()),
+        ])
+    }
+}
+
+/// The structure `DescribeCertificateAuthorityAuditReportResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeCertificateAuthorityAuditReportResponse {
+    /// `AuditReportStatus`: one of the values.
+    pub audit_report_status: Option<AuditReportStatus>,
+    /// `S3BucketName`: text of 3 to 63 characters.
+    pub s3_bucket_name: Option<String>,
+    /// `S3Key`: text of 0 to 1024 characters.
+    pub s3_key: Option<String>,
+    /// `CreatedAt`: instant.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Shape for DescribeCertificateAuthorityAuditReportResponse {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE
+    }
+}
+
+impl FromValue for DescribeCertificateAuthorityAuditReportResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(
+            value,
+            &schema::DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE,
+        )?;
+        Ok(Self {
+            audit_report_status: fields.optional()?,
+            s3_bucket_name: fields.optional()?,
+            s3_key: fields.optional()?,
+            created_at: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeCertificateAuthorityAuditReportResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.audit_report_status.map(IntoValue::into_value),
+            self.s3_bucket_name.map(IntoValue::into_value),
+            self.s3_key.map(IntoValue::into_value),
+            self.created_at.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -4787,6 +5129,44 @@ pub(crate) mod schema {
         },
     };
 
+    static AUDIT_REPORT_ID_PATTERN: Pattern = Pattern::new(
+        "[a-z0-9]{8}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{12}",
+        "^(?:[a-z0-9]{8}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{12})$",
+    );
+
+    pub(crate) static AUDIT_REPORT_ID: Schema = Schema {
+        name: "AuditReportId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(36),
+                max: Some(36),
+            },
+            pattern: Some(&AUDIT_REPORT_ID_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static AUDIT_REPORT_RESPONSE_FORMAT: Schema = Schema {
+        name: "AuditReportResponseFormat",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["JSON", "CSV"],
+        },
+    };
+
+    pub(crate) static AUDIT_REPORT_STATUS: Schema = Schema {
+        name: "AuditReportStatus",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["CREATING", "SUCCESS", "FAILED"],
+        },
+    };
+
     static BASE64_STRING1_TO4096_PATTERN: Pattern = Pattern::new(
         "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
         "^(?:(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$",
@@ -5071,6 +5451,50 @@ pub(crate) mod schema {
             pattern: Some(&COUNTRY_CODE_STRING_PATTERN),
             values: &[],
         },
+    };
+
+    pub(crate) static CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST: Schema = Schema {
+        name: "CreateCertificateAuthorityAuditReportRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateAuthorityArn",
+                wire_name: "CertificateAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "S3BucketName",
+                wire_name: "S3BucketName",
+                schema: &S3_BUCKET_NAME,
+                required: true,
+            },
+            Member {
+                name: "AuditReportResponseFormat",
+                wire_name: "AuditReportResponseFormat",
+                schema: &AUDIT_REPORT_RESPONSE_FORMAT,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE: Schema = Schema {
+        name: "CreateCertificateAuthorityAuditReportResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AuditReportId",
+                wire_name: "AuditReportId",
+                schema: &AUDIT_REPORT_ID,
+                required: false,
+            },
+            Member {
+                name: "S3Key",
+                wire_name: "S3Key",
+                schema: &S3_KEY,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static CREATE_CERTIFICATE_AUTHORITY_REQUEST: Schema = Schema {
@@ -5439,6 +5863,56 @@ pub(crate) mod schema {
             schema: &ARN,
             required: true,
         }]),
+    };
+
+    pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_REQUEST: Schema = Schema {
+        name: "DescribeCertificateAuthorityAuditReportRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateAuthorityArn",
+                wire_name: "CertificateAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "AuditReportId",
+                wire_name: "AuditReportId",
+                schema: &AUDIT_REPORT_ID,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY_AUDIT_REPORT_RESPONSE: Schema = Schema {
+        name: "DescribeCertificateAuthorityAuditReportResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AuditReportStatus",
+                wire_name: "AuditReportStatus",
+                schema: &AUDIT_REPORT_STATUS,
+                required: false,
+            },
+            Member {
+                name: "S3BucketName",
+                wire_name: "S3BucketName",
+                schema: &S3_BUCKET_NAME,
+                required: false,
+            },
+            Member {
+                name: "S3Key",
+                wire_name: "S3Key",
+                schema: &S3_KEY,
+                required: false,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &T_STAMP,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static DESCRIBE_CERTIFICATE_AUTHORITY_REQUEST: Schema = Schema {
@@ -6435,6 +6909,19 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static S3_BUCKET_NAME: Schema = Schema {
+        name: "S3BucketName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(3),
+                max: Some(63),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
     static S3_BUCKET_NAME3_TO255_PATTERN: Pattern =
         Pattern::new("[-a-zA-Z0-9._/]+", "^(?:[\\-a-zA-Z0-9._/]+)$");
 
@@ -6447,6 +6934,19 @@ pub(crate) mod schema {
                 max: Some(255),
             },
             pattern: Some(&S3_BUCKET_NAME3_TO255_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static S3_KEY: Schema = Schema {
+        name: "S3Key",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(0),
+                max: Some(1024),
+            },
+            pattern: None,
             values: &[],
         },
     };

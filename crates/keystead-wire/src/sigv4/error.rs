@@ -34,6 +34,8 @@ pub enum ErrorStyle {
     Rest,
     /// The external key store proxy API.
     XksProxy,
+    /// Amazon S3.
+    S3,
 }
 
 impl AuthError {
@@ -45,6 +47,7 @@ impl AuthError {
             // The same codes, as 403 (Roles Anywhere API reference, "Common errors").
             ErrorStyle::Rest => (self.json_code(), 403),
             // One name for all ("Error codes" of its specification).
+            ErrorStyle::S3 => self.s3_code(),
             ErrorStyle::XksProxy => ("AuthenticationFailedException", 401),
         };
         ErrorAnswer::new(code, status, self.message(style))
@@ -74,6 +77,18 @@ impl AuthError {
         }
     }
 
+    /// S3 API reference, "Error responses", "List of error codes".
+    fn s3_code(&self) -> (&'static str, u16) {
+        match self {
+            Self::Missing => ("AccessDenied", 403),
+            Self::Incomplete(_) => ("AuthorizationHeaderMalformed", 400),
+            Self::Invalid(_) => ("AccessDenied", 403),
+            Self::Mismatch => ("SignatureDoesNotMatch", 403),
+            Self::UnknownKey => ("InvalidAccessKeyId", 403),
+            Self::ExpiredToken => ("ExpiredToken", 400),
+        }
+    }
+
     fn message(&self, style: ErrorStyle) -> &str {
         match self {
             Self::Missing => match style {
@@ -81,6 +96,7 @@ impl AuthError {
                     "Missing Authentication Token"
                 }
                 ErrorStyle::Query => "Request is missing Authentication Token",
+                ErrorStyle::S3 => "Access Denied",
             },
             Self::Incomplete(message) | Self::Invalid(message) => message,
             Self::Mismatch => {

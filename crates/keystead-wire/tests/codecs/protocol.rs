@@ -131,10 +131,7 @@ fn unknown_and_unserved_operations_in_json() {
         ("ACMPrivateCA", "has no operation"),
         ("Nonsense.Frobnicate", "the service Nonsense is not known"),
         ("acmprivateca.IssueCertificate", "not known"),
-        (
-            "ACMPrivateCA.CreateCertificateAuthorityAuditReport",
-            "docs/coverage.md",
-        ),
+        ("CertificateManager.CreateAcmeEndpoint", "docs/coverage.md"),
     ] {
         let (status, content_type, body) = refused(&json(target), b"{}");
         assert_eq!((status, &*content_type), (400, JSON), "{target}");

@@ -38,7 +38,7 @@ pub(crate) async fn revoke(
     serial: &str,
     reason: RevocationReason,
 ) -> Result<()> {
-    let found = authority_as(ctx, act, arn).await?;
+    let found = authority_as(ctx, act, arn, None).await?;
     found.value.ca.check(Command::Revoke, ctx.now)?;
     let serial = parse(serial, arn)?;
     let key = format!("{}/{}", found.key, serial.hex());

@@ -10,7 +10,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::lint::Issuer;
-use keystead_core::pca::{CertificateAuthority, Installed, Serial, UsageMode, Window};
+use keystead_core::pca::{
+    Body, CertificateAuthority, Installed, Passthrough, Serial, Template, UsageMode, Window,
+};
 use keystead_core::x509::{
     Extension, ExtensionValue, KeySpec, KeyUsageBit, Name, NameAttribute, Oid, SignatureAlgorithm,
     TbsCertificate,
@@ -137,6 +139,11 @@ async fn intend(
         },
         issuer: Some(installed.fingerprint.clone()),
         partition: None,
+        template: Template {
+            body: Body::OcspSigning,
+            passthrough: Passthrough::default(),
+        },
+        requested_by: None,
     };
     let mut batch = Batch::new();
     let version = Expect::Version(authority.version);

@@ -5,6 +5,7 @@ use keystead_core::ErrorKind;
 use keystead_core::pca::{Published, Template, Validity, ValidityUnit};
 use keystead_core::x509::KeySpec;
 use keystead_crypto::x509::Csr;
+use keystead_store::faults::Failure;
 use keystead_store::{Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
@@ -28,6 +29,7 @@ fn order(csr: &Csr) -> Order<'_> {
         },
         not_before: None,
         published: Published::default(),
+        requested_by: None,
     }
 }
 
@@ -207,4 +209,48 @@ async fn a_signature_of_another_key_does_not_leave() {
         kind(complete(&world.app, &mixed_up, intent, Haste::Now).await),
         Some(ErrorKind::Internal)
     );
+}
+
+/// The same request under the same token, again after whatever commit of it failed, issues one certificate.
+#[tokio::test]
+async fn a_token_issues_once_whichever_commit_fails() {
+    let world = World::new().await;
+    let root = world.root(KeySpec::EcP256).await;
+    let (csr, _) = world.csr(KeySpec::EcP256, "leaf.test", &[]).await;
+    let prefix = format!("{}/", authority_of(&world, &root).await.key);
+    let store = &world.app.store;
+    let all = async || {
+        let found = store.scan::<Issued>(CERTIFICATES, &prefix, None, 100).await;
+        found.unwrap().len()
+    };
+    let mut count = all().await;
+    for failure in [Failure::Refused, Failure::Unheard] {
+        for nth in 1..=3 {
+            let order = wire::IssueCertificateRequest {
+                idempotency_token: Some(format!("{failure:?}{nth}")),
+                ..world.order(&root, &csr).await
+            };
+            store.fail_commit(nth, failure);
+            let first = world.issue(order.clone()).await;
+            if let Err(error) = &first {
+                assert_eq!(error.kind, ErrorKind::Unavailable);
+            }
+            let arn = world.issue(order.clone()).await.unwrap();
+            if let Ok(first) = first {
+                assert_eq!(first, arn);
+            }
+            // The completion, in the background or by whoever asks, may be what fails.
+            let mut got = world.get(&root, &arn).await;
+            if got.is_err() {
+                got = world.get(&root, &arn).await;
+            }
+            got.unwrap();
+            store.fail_commit(0, failure);
+            assert_eq!(world.issue(order).await.unwrap(), arn);
+            world.pass(SignedDuration::from_mins(10));
+            world.run_due().await;
+            count += 1;
+            assert_eq!(all().await, count, "{failure:?} {nth}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod crash;
 mod internal;
 mod issuance;
 mod lifecycle;
+mod reports;
 mod retention;
 mod revoking;
 mod sharing;

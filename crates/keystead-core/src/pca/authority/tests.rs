@@ -171,7 +171,7 @@ fn a_key_makes_only_its_own_signatures() {
     assert_eq!(
         error.message,
         "Signing algorithm SHA384WITHECDSA cannot be used with key type RSA_2048. \
-         Valid signing algorithms are: SHA256WITHRSA, SHA384WITHRSA, SHA512WITHRSA."
+         Valid signing algorithms are: SHA256WITHRSA, SHA384WITHRSA, SHA512WITHRSA, SHA256WITHRSA_PSS, SHA384WITHRSA_PSS, SHA512WITHRSA_PSS."
     );
     assert_eq!(fits(KeySpec::MlDsa65, SignatureAlgorithm::MlDsa65), Ok(()));
 }
@@ -182,4 +182,16 @@ fn the_arn_is_aws_shaped() {
         creating().arn(),
         "arn:aws:acm-pca:eu-west-1:000000000000:certificate-authority/11111111-2222-4333-8444-555555555555"
     );
+}
+
+#[test]
+fn one_report_in_thirty_minutes() {
+    let mut authority = in_status(Status::Active);
+    let minutes = |minutes: i64| at(100 + 60 * minutes);
+    assert_eq!(authority.report(minutes(0)), Ok(()));
+    let early = authority.report(minutes(29)).map_err(|error| error.kind);
+    assert_eq!(early, Err(ErrorKind::RequestInProgress));
+    assert_eq!(authority.report(minutes(30)), Ok(()));
+    let again = authority.report(minutes(31)).map_err(|error| error.kind);
+    assert_eq!(again, Err(ErrorKind::RequestInProgress));
 }
