@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod envoy;
 mod exports;
+mod lint;
 mod memory;
 mod poll;
 mod root_key;
@@ -63,6 +64,8 @@ enum Command {
     Audit(audit::Args),
     /// Seal the root key by a PKCS #11 token, or copy it.
     RootKey(root_key::Args),
+    /// Judge certificates as Keystead judges what it signs.
+    Lint(lint::Args),
     /// See Keystead at work on this machine.
     Demo(demo::Args),
 }
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),
+        Command::Lint(args) => lint::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
     };
     match outcome {

@@ -3,7 +3,6 @@
 use super::der::{self, Fault, Reader};
 use super::facts::{self, Facts};
 use super::{Rule, oid, require};
-use crate::x509::KeyUsageBit;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -19,20 +18,12 @@ pub(super) const RULES: &[Rule] = &[
         check: authority_key_id,
     },
     Rule {
+        id: "rfc5280_4_2_1_1_issuer_and_serial_together",
+        check: issuer_and_serial,
+    },
+    Rule {
         id: "rfc5280_4_2_1_2_subject_key_id",
         check: subject_key_id,
-    },
-    Rule {
-        id: "rfc5280_4_2_1_3_key_usage_not_zero",
-        check: key_usage_not_zero,
-    },
-    Rule {
-        id: "rfc5280_4_2_1_12_purposes_not_empty",
-        check: purposes_not_empty,
-    },
-    Rule {
-        id: "rfc5280_4_2_1_12_purposes_fit_key_usage",
-        check: purposes_fit_key_usage,
     },
     Rule {
         id: "rfc5280_4_2_1_13_crl_distribution_points",
@@ -78,6 +69,25 @@ fn authority_key_id(facts: &Facts<'_>) -> Result<(), String> {
     }
 }
 
+/// RFC 5280 section 4.2.1.1: authorityCertIssuer and authorityCertSerialNumber come together.
+fn issuer_and_serial(facts: &Facts<'_>) -> Result<(), String> {
+    let Some(extension) = facts.extension(oid::AUTHORITY_KEY_ID) else {
+        return Ok(());
+    };
+    let both = || {
+        let mut fields = Reader(extension.value).take(der::SEQUENCE)?.inside();
+        fields.optional(der::implicit(0))?;
+        let issuer = fields.optional(der::explicit(1))?.is_some();
+        let serial = fields.optional(der::implicit(2))?.is_some();
+        fields.end()?;
+        Ok::<_, Fault>(issuer == serial)
+    };
+    require(both().unwrap_or(false), || {
+        "authorityKeyIdentifier is malformed, or names an issuer without a serial number or the reverse"
+            .into()
+    })
+}
+
 /// RFC 5280 section 4.2.1.2: CAs must have it, others should; all of ours do, and it is not empty.
 fn subject_key_id(facts: &Facts<'_>) -> Result<(), String> {
     require(
@@ -86,56 +96,21 @@ fn subject_key_id(facts: &Facts<'_>) -> Result<(), String> {
     )
 }
 
-fn key_usage_not_zero(facts: &Facts<'_>) -> Result<(), String> {
-    require(facts.key_usage != Some(0), || {
-        "keyUsage is there and allows nothing".into()
-    })
-}
-
-fn purposes_not_empty(facts: &Facts<'_>) -> Result<(), String> {
-    let empty = facts.purposes.as_ref().is_some_and(Vec::is_empty);
-    require(!empty, || "extKeyUsage is there and lists nothing".into())
-}
-
-/// RFC 5280 section 4.2.1.12: each purpose names the key usages of which it needs one; a
-/// certificate is to be used only where both agree, so a contradiction makes it useless.
-fn purposes_fit_key_usage(facts: &Facts<'_>) -> Result<(), String> {
-    use KeyUsageBit as K;
-    if facts.key_usage.is_none() {
-        return Ok(());
-    }
-    let fits = |purpose: &&[u8]| {
-        let any_of: &[K] = match *purpose {
-            oid::SERVER_AUTH => &[K::DigitalSignature, K::KeyEncipherment, K::KeyAgreement],
-            oid::CLIENT_AUTH => &[K::DigitalSignature, K::KeyAgreement],
-            oid::CODE_SIGNING => &[K::DigitalSignature],
-            oid::EMAIL_PROTECTION => &[
-                K::DigitalSignature,
-                K::NonRepudiation,
-                K::KeyEncipherment,
-                K::KeyAgreement,
-            ],
-            oid::TIME_STAMPING | oid::OCSP_SIGNING => &[K::DigitalSignature, K::NonRepudiation],
-            _ => return true,
-        };
-        any_of.iter().any(|bit| facts.may(*bit as u8))
-    };
-    require(facts.purposes.iter().flatten().all(fits), || {
-        "extKeyUsage lists a purpose that keyUsage leaves no way to serve".into()
-    })
-}
-
 /// RFC 5280 section 4.2.1.13: never reasons alone; a name that says where to fetch, at least by
-/// HTTP or LDAP.
+/// HTTP or LDAP. freshestCRL (section 4.2.1.15) has the same form.
 fn crl_distribution_points(facts: &Facts<'_>) -> Result<(), String> {
-    let Some(extension) = facts.extension(oid::CRL_DISTRIBUTION_POINTS) else {
-        return Ok(());
-    };
-    let points = distribution_points(extension.value)
-        .map_err(|fault| format!("cRLDistributionPoints {fault}"))?;
-    require(points, || {
-        "cRLDistributionPoints lists nothing, or a point without an http or ldap address".into()
-    })
+    for kind in [oid::CRL_DISTRIBUTION_POINTS, oid::FRESHEST_CRL] {
+        let Some(extension) = facts.extension(kind) else {
+            continue;
+        };
+        let points = distribution_points(extension.value)
+            .map_err(|fault| format!("cRLDistributionPoints or freshestCRL {fault}"))?;
+        require(points, || {
+            "cRLDistributionPoints or freshestCRL lists nothing, or a point without an http or ldap address"
+                .into()
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether there is a point, and each has a full name that is a URI of a kind that RFC 5280 names.
@@ -169,15 +144,17 @@ fn distribution_points(value: &[u8]) -> Result<bool, Fault> {
     Ok(!points.is_empty())
 }
 
-/// RFC 5280 sections 4.2.1.1, .2, .15 and 4.2.2.1: never critical. Sections 4.2.1.11 and .14:
+/// RFC 5280 sections 4.2.1.1, .2, .8, .15, 4.2.2.1 and .2: never critical. Sections 4.2.1.11 and .14:
 /// always critical.
 fn criticality(facts: &Facts<'_>) -> Result<(), String> {
     let wrong = facts.extensions.iter().flatten().any(|extension| {
         let demanded = match extension.oid {
             oid::AUTHORITY_KEY_ID
             | oid::SUBJECT_KEY_ID
+            | oid::DIRECTORY_ATTRIBUTES
             | oid::FRESHEST_CRL
-            | oid::AUTHORITY_INFO_ACCESS => false,
+            | oid::AUTHORITY_INFO_ACCESS
+            | oid::SUBJECT_INFO_ACCESS => false,
             oid::POLICY_CONSTRAINTS | oid::INHIBIT_ANY_POLICY => true,
             _ => return false,
         };

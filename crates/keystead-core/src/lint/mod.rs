@@ -11,19 +11,25 @@
 //!
 //! Pure and quick (microseconds a certificate): linting is part of every issuance.
 
+mod access;
+mod baseline;
 mod ca;
+mod constraints;
 mod crl;
 mod der;
 mod extensions;
 mod facts;
 mod fields;
+mod international;
 mod key;
 mod known;
 mod names;
 mod ocsp;
 mod oid;
+mod policies;
 mod san;
 mod time;
+mod uses;
 mod weak;
 
 #[cfg(test)]
@@ -78,22 +84,36 @@ pub fn lint_foreign(certificate: &[u8]) -> Result<(), Vec<Finding>> {
     judge(unwrap(certificate)?, None)
 }
 
+/// Remarks on the DER of a certificate that is to be a server's on the public web, by the CA/Browser Forum's
+/// Baseline Requirements, beyond what [`lint_foreign`] asks. They stop nothing that a private CA issues.
+pub fn lint_public(certificate: &[u8]) -> Result<(), Vec<Finding>> {
+    let facts = read(unwrap(certificate)?, None)?;
+    none(broken(&facts, baseline::RULES).collect())
+}
+
 fn judge(der: &[u8], issuer: Option<&Issuer<'_>>) -> Result<(), Vec<Finding>> {
-    let structure = |fault: &str| {
+    let facts = read(der, issuer)?;
+    let of_certificate = GROUPS.iter().flat_map(|group| broken(&facts, group));
+    none(judge_key(&facts.key).chain(of_certificate).collect())
+}
+
+fn read<'a>(der: &'a [u8], issuer: Option<&'a Issuer<'a>>) -> Result<Facts<'a>, Vec<Finding>> {
+    Facts::read(der, issuer).map_err(|fault| {
         vec![Finding {
             rule: STRUCTURE,
             message: format!("the certificate {fault}"),
         }]
-    };
-    let facts = Facts::read(der, issuer).map_err(structure)?;
-    let of_certificate = GROUPS.iter().copied().flatten().filter_map(|rule| {
-        let message = (rule.check)(&facts).err()?;
+    })
+}
+
+fn broken(facts: &Facts<'_>, rules: &[Rule]) -> impl Iterator<Item = Finding> {
+    rules.iter().filter_map(|rule| {
+        let message = (rule.check)(facts).err()?;
         Some(Finding {
             rule: rule.id,
             message,
         })
-    });
-    none(judge_key(&facts.key).chain(of_certificate).collect())
+    })
 }
 
 /// Judges the DER of a SubjectPublicKeyInfo by itself: a key that comes in a request or an import, or
@@ -176,8 +196,13 @@ const GROUPS: &[&[Rule]] = &[
     time::RULES,
     names::RULES,
     san::RULES,
+    international::RULES,
     extensions::RULES,
+    uses::RULES,
+    access::RULES,
+    policies::RULES,
     ca::RULES,
+    constraints::RULES,
 ];
 
 /// RFC 5280 section 4.1: the bytes are a TBSCertificate at all.

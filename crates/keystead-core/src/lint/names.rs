@@ -1,8 +1,9 @@
 //! Issuer, subject, and what their attributes may say (RFC 5280 sections 4.1.2.4 and 4.1.2.6,
-//! appendix A.1).
+//! appendix A.1). The same holds for the directory names among the subject alternative names.
 
 use super::der::{self, Fault, Reader};
 use super::facts::{EMPTY_NAME, Facts};
+use super::san::names_of;
 use super::{Issuer, Rule, oid, require};
 
 pub(super) const RULES: &[Rule] = &[
@@ -38,6 +39,14 @@ pub(super) const RULES: &[Rule] = &[
         id: "rfc5280_a_1_country_two_letters",
         check: country,
     },
+    Rule {
+        id: "x501_9_3_attribute_once_in_a_relative_name",
+        check: attribute_once,
+    },
+    Rule {
+        id: "rfc4518_2_2_no_control_characters",
+        check: no_control_characters,
+    },
 ];
 
 fn issuer_not_empty(facts: &Facts<'_>) -> Result<(), String> {
@@ -70,7 +79,10 @@ fn empty_subject_needs_critical_san(facts: &Facts<'_>) -> Result<(), String> {
 }
 
 fn name_form(facts: &Facts<'_>) -> Result<(), String> {
-    each_attribute(facts.subject, |_| Ok(())).map_err(|fault| format!("the subject {fault}"))?
+    for name in names(facts) {
+        each_attribute(name, |_| Ok(())).map_err(|fault| format!("the subject {fault}"))??;
+    }
+    Ok(())
 }
 
 /// RFC 5280 section 4.1.2.4: PrintableString or UTF8String; where appendix A.1 fixes the type,
@@ -122,6 +134,64 @@ fn country(facts: &Facts<'_>) -> Result<(), String> {
     })
 }
 
+/// X.501 section 9.3: a relative name is a set of attributes of different types.
+fn attribute_once(facts: &Facts<'_>) -> Result<(), String> {
+    for name in names(facts) {
+        let mut before: Vec<(usize, &[u8])> = Vec::new();
+        let mut twice = false;
+        let read = walk(name, |place, attribute| {
+            twice |= before.contains(&(place, attribute.oid));
+            before.push((place, attribute.oid));
+            Ok(())
+        });
+        // A name that can't be read is the finding of `name_form`.
+        require(!twice || read.is_err(), || {
+            "a relative name of the subject has two attributes of one type".into()
+        })?;
+    }
+    Ok(())
+}
+
+/// RFC 4518 section 2.2, through RFC 5280 section 7.1: comparing maps control characters to nothing, so
+/// that two names which look and compare alike would differ; and a NUL ends a name for whoever wrote
+/// in C.
+fn no_control_characters(facts: &Facts<'_>) -> Result<(), String> {
+    judge(facts, |attribute| {
+        let text = std::str::from_utf8(attribute.value).unwrap_or_default();
+        let is_text = matches!(
+            attribute.tag,
+            der::PRINTABLE_STRING | der::UTF8_STRING | der::IA5_STRING
+        );
+        require(!is_text || !text.chars().any(char::is_control), || {
+            "an attribute of the subject has a control character".into()
+        })
+    })
+}
+
+/// The common names of the subject.
+pub(super) fn common_names<'a>(facts: &Facts<'a>) -> Vec<&'a [u8]> {
+    let mut found = Vec::new();
+    // A name that can't be read is the finding of `name_form`.
+    let _read = walk(facts.subject, |_, attribute| {
+        if attribute.oid == oid::COMMON_NAME {
+            found.push(attribute.value);
+        }
+        Ok(())
+    });
+    found
+}
+
+/// Whether this is the DER of a name.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    each_attribute(name, |_| Ok(())).is_ok()
+}
+
+/// The names to judge: the subject's, and those of kind directoryName.
+fn names<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let others = names_of(facts, der::explicit(4)).map(|name| name.content);
+    std::iter::once(facts.subject).chain(others)
+}
+
 /// One attribute of a name.
 #[derive(Clone, Copy)]
 struct Attribute<'a> {
@@ -135,16 +205,26 @@ fn judge(
     check: impl Fn(Attribute<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     // A name that can't be read is the finding of `name_form`.
-    each_attribute(facts.subject, check).unwrap_or(Ok(()))
+    names(facts).try_for_each(|name| each_attribute(name, &check).unwrap_or(Ok(())))
 }
 
 /// Calls `check` for each attribute; the outer result says whether the name could be read.
-fn each_attribute(
-    name: &[u8],
-    check: impl Fn(Attribute<'_>) -> Result<(), String>,
+fn each_attribute<'a>(
+    name: &'a [u8],
+    check: impl Fn(Attribute<'a>) -> Result<(), String>,
+) -> Result<Result<(), String>, Fault> {
+    walk(name, |_, attribute| check(attribute))
+}
+
+/// As [`each_attribute`], with the place of the relative name that has it.
+fn walk<'a>(
+    name: &'a [u8],
+    mut check: impl FnMut(usize, Attribute<'a>) -> Result<(), String>,
 ) -> Result<Result<(), String>, Fault> {
     let mut outer = Reader(name);
     let mut relative_names = outer.take(der::SEQUENCE)?.inside();
+    outer.end()?;
+    let mut place = 0;
     while !relative_names.is_empty() {
         let mut set = relative_names.take(der::SET)?.inside();
         if set.is_empty() {
@@ -155,15 +235,17 @@ fn each_attribute(
             let oid = pair.take(der::OID)?.content;
             let value = pair.next()?.ok_or("has an attribute without a value")?;
             pair.end()?;
-            let verdict = check(Attribute {
+            let attribute = Attribute {
                 oid,
                 tag: value.tag,
                 value: value.content,
-            });
+            };
+            let verdict = check(place, attribute);
             if verdict.is_err() {
                 return Ok(verdict);
             }
         }
+        place += 1;
     }
     Ok(Ok(()))
 }

@@ -110,6 +110,14 @@ fn ip_addresses(facts: &Facts<'_>) -> Result<(), String> {
     })
 }
 
+/// The names of one kind.
+pub(super) fn names_of<'a, 'f>(
+    facts: &'f Facts<'a>,
+    kind: u8,
+) -> impl Iterator<Item = &'f Tlv<'a>> {
+    names(facts).filter(move |name| name.tag == kind)
+}
+
 fn names<'a, 'f>(facts: &'f Facts<'a>) -> impl Iterator<Item = &'f Tlv<'a>> {
     facts.alternative_names.iter().flatten()
 }
@@ -119,17 +127,15 @@ fn of_kind(
     kind: u8,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<(), String> {
-    names(facts)
-        .filter(|name| name.tag == kind)
-        .try_for_each(|name| match std::str::from_utf8(name.content) {
-            Ok(text) if text.is_ascii() => check(text),
-            _ => Err("a subject alternative name is not ASCII, as IA5String demands".into()),
-        })
+    names_of(facts, kind).try_for_each(|name| match std::str::from_utf8(name.content) {
+        Ok(text) if text.is_ascii() => check(text),
+        _ => Err("a subject alternative name is not ASCII, as IA5String demands".into()),
+    })
 }
 
 /// Labels of 1 to 63 letters, digits and inner hyphens, 253 characters together, no final dot
 /// (RFC 1034 sections 3.1 and 3.5; RFC 1123 section 2.1 lets a digit come first).
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         (1..=63).contains(&label.len())
@@ -140,7 +146,7 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-fn is_absolute_uri(text: &str) -> bool {
+pub(super) fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };

@@ -17,6 +17,10 @@ pub(super) const RULES: &[Rule] = &[
         check: order,
     },
     Rule {
+        id: "keystead_validity_at_most_a_century",
+        check: at_most_a_century,
+    },
+    Rule {
         id: "keystead_within_issuer_validity",
         check: within_issuer,
     },
@@ -45,6 +49,18 @@ fn order(facts: &Facts<'_>) -> Result<(), String> {
         _ => false,
     };
     require(!reversed, || "notAfter is before notBefore".into())
+}
+
+/// Absurd: no key and no algorithm is good for so long. What has no end says so (RFC 5280 section 4.1.2.5:
+/// the last second of 9999).
+fn at_most_a_century(facts: &Facts<'_>) -> Result<(), String> {
+    let (before, after) = (unix(facts.not_before), unix(facts.not_after));
+    let long = before
+        .zip(after)
+        .is_some_and(|(b, a)| a.saturating_sub(b) > CENTURY);
+    require(!long || facts.not_after.text == b"99991231235959Z", || {
+        "the certificate would be valid for more than a hundred years".into()
+    })
 }
 
 /// Not demanded by RFC 5280, but what outlives its issuer stops working before it says so.
@@ -112,6 +128,9 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     // 0000-03-01 is 719,468 days before 1970-01-01.
     year * 365 + leap_days + day_of_year - 719_468
 }
+
+/// A hundred years with a day to spare for leap days that fall together.
+const CENTURY: i64 = (100 * 365 + 26) * 86_400;
 
 /// 2050-01-01T00:00:00Z.
 const YEAR_2050: i64 = 2_524_608_000;

@@ -3,7 +3,9 @@
 mod build;
 mod crl;
 mod moduli;
+mod more;
 mod ocsp;
+mod public;
 
 use std::collections::BTreeSet;
 
@@ -44,6 +46,9 @@ fn good_certificates_pass() {
         Parts::with_every_name(),
         Parts::with_every_extension(),
     ] {
+        assert_eq!(lint_tbs(&good.tbs(), &issuer(&good)), Ok(()));
+    }
+    for good in more::good() {
         assert_eq!(lint_tbs(&good.tbs(), &issuer(&good)), Ok(()));
     }
 }
@@ -358,6 +363,7 @@ fn bad() -> Vec<(&'static str, Parts)> {
             &build::permitted("a.test"),
         ));
     });
+    all.extend(more::bad());
     all
 }
 

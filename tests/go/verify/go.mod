@@ -1,0 +1,3 @@
+module keystead/verify
+
+go 1.24
