@@ -23,7 +23,7 @@ use crate::lasts::{self, Lasts};
 use crate::log;
 use crate::nodes::Deliveries;
 use crate::outbound::{Exchange, Fetch};
-use crate::pca::revocation::{Places, Responder, ServedLists};
+use crate::pca::revocation::{Making, Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
@@ -56,6 +56,7 @@ pub struct App {
     pub(crate) known_keys: KnownKeys,
     pub(crate) issuers: Issuers,
     pub(crate) places: Places,
+    pub(crate) making: Making,
     pub(crate) responder: Responder,
     pub(crate) served_lists: ServedLists,
     pub(crate) kms_keys: kms::Known,
@@ -195,6 +196,7 @@ impl App {
             public_url: OnceLock::new(),
             issuers: Issuers::default(),
             places: Places::default(),
+            making: Making::default(),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
             last_usages: Lasts::new(kms::LAST_USAGES),
