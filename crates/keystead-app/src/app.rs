@@ -24,7 +24,7 @@ use crate::log;
 use crate::nodes::Deliveries;
 use crate::objects::Objects;
 use crate::outbound::{Exchange, Fetch};
-use crate::pca::revocation::{Places, Responder, ServedLists};
+use crate::pca::revocation::{Making, Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
@@ -57,6 +57,7 @@ pub struct App {
     pub(crate) known_keys: KnownKeys,
     pub(crate) issuers: Issuers,
     pub(crate) places: Places,
+    pub(crate) making: Making,
     pub(crate) responder: Responder,
     pub(crate) served_lists: ServedLists,
     pub(crate) objects: Objects,
@@ -194,6 +195,7 @@ impl App {
             issuers: Issuers::default(),
             places: Places::default(),
             objects: Objects::new(&options.data_dir),
+            making: Making::default(),
             known_credentials: Mutex::default(),
             last_uses: Lasts::new(LAST_USES),
             last_usages: Lasts::new(kms::LAST_USAGES),

@@ -2,9 +2,11 @@
 //!
 //! A step makes one edition: it reads the entries, encodes and lints them, stores the bytes under the next number, signs
 //! them, verifies the signature and publishes. Where an edition was intended already, a crash came in between, and the
-//! step goes on from there. A revocation that comes while the entries are read makes the list due again by its own
+//! step goes on from there. A list is made by one step at a time; should another server make it too, the first that intends
+//! an edition wins, and the parts of each are apart. A revocation that comes while the entries are read makes the list due again by its own
 //! commit, so that none is left out for longer than the next step.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,13 +15,14 @@ use keystead_core::pca::{Serial, again_at, has_left, next_update, refresh_at};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::x509::{self, CrlEntries, TbsCrl, encode_crl_tbs};
 use keystead_store::{Batch, Expect, Store, StoreError, Stored};
+use parking_lot::Mutex;
 
 use super::record::{
     COMPLETE, Edition, LISTS, List, PARTS, Part, Published, REVOKED, Revoked, owner, part_key,
     partition, parts_of,
 };
-use crate::App;
 use crate::pca::record::{AUTHORITIES, Authority};
+use crate::{App, ids};
 
 /// Makes the list of this key anew. Answers when that is due again; `None` where there is no such list.
 pub(crate) async fn build(app: &App, key: &str) -> Result<Option<Timestamp>> {
@@ -32,6 +35,10 @@ pub(crate) async fn build(app: &App, key: &str) -> Result<Option<Timestamp>> {
         return Ok(None);
     };
     let now = app.env.now();
+    let soon = now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now);
+    let Some(_making) = app.making.begin(key) else {
+        return Ok(Some(soon));
+    };
     if let (None, Some(published)) = (&list.value.intended, &list.value.published) {
         let took = SignedDuration::from_millis(published.edition.took_ms);
         let again = again_at(published.edition.this_update, took);
@@ -42,10 +49,32 @@ pub(crate) async fn build(app: &App, key: &str) -> Result<Option<Timestamp>> {
     match edition(app, key, list, &authority.value).await {
         Ok(edition) => Ok(Some(refresh_at(edition.this_update, edition.next_update))),
         // Another server makes it too: whoever comes second looks at what the first has left.
-        Err(Failure::Conflict) => Ok(Some(
-            now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now),
-        )),
+        Err(Failure::Conflict) => Ok(Some(soon)),
         Err(Failure::Other(error)) => Err(error),
+    }
+}
+
+/// The lists that this server is making. A list that becomes due again while it is made could be taken up twice.
+#[derive(Default)]
+pub(crate) struct Making(Mutex<HashSet<String>>);
+
+/// That a list is being made, until it is dropped.
+struct Begun<'a> {
+    making: &'a Making,
+    list: &'a str,
+}
+
+impl Making {
+    /// `None` where it is being made already.
+    fn begin<'a>(&'a self, list: &'a str) -> Option<Begun<'a>> {
+        let begun = self.0.lock().insert(list.to_owned());
+        begun.then_some(Begun { making: self, list })
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.making.0.lock().remove(self.list);
     }
 }
 
@@ -111,6 +140,7 @@ async fn intend(
         distribution_point: list.value.url.clone(),
     };
     let mut edition = Edition {
+        id: ids::uuid()?,
         number,
         this_update,
         next_update: tbs.next_update,
@@ -127,7 +157,7 @@ async fn intend(
     for (index, part) in (0_u32..).zip(parts) {
         let mut batch = Batch::new();
         let part = Part { der: part.to_vec() };
-        batch.put(PARTS, part_key(key, number, index), &part, Expect::Any);
+        batch.put(PARTS, part_key(key, &edition.id, index), &part, Expect::Any);
         if usize::try_from(index) == Ok(last) {
             edition.parts = index + 1;
             let took = app.env.now().duration_since(begun).as_millis();
@@ -253,11 +283,14 @@ async fn publish(
     let Some(edition) = value.intended.take() else {
         return Err(Failure::Conflict);
     };
-    let tbs = signed_part(&app.store, key, &edition).await?;
-    let tbs = tbs.ok_or_else(|| {
-        let text = format!("a part of the revocation list {key} is missing from the store");
-        Error::new(ErrorKind::Internal, text)
-    })?;
+    let Some(tbs) = signed_part(&app.store, key, &edition).await? else {
+        // Whoever published the edition before it took its parts for what a crash had left. Nobody has seen it: it is
+        // given up with its number.
+        let mut batch = Batch::new();
+        batch.put(LISTS, key, &value, Expect::Version(list.version));
+        app.store.commit(batch).await?;
+        return Err(Failure::Conflict);
+    };
     let signature = sign(app, authority, &edition, tbs).await?;
     value.published = Some(Published {
         edition: edition.clone(),
@@ -301,7 +334,7 @@ pub(super) async fn signed_part(
 ) -> Result<Option<Vec<u8>>> {
     let mut der = Vec::new();
     for part in 0..edition.parts {
-        let key = part_key(key, edition.number, part);
+        let key = part_key(key, &edition.id, part);
         let Some(part) = store.get::<Part>(PARTS, &key).await? else {
             return Ok(None);
         };
@@ -313,7 +346,7 @@ pub(super) async fn signed_part(
 /// Removes the parts of every other edition, those of steps that a crash ended included.
 async fn remove_others(store: &Store, key: &str, current: &Edition) -> Result<()> {
     let prefix = format!("{key}/");
-    let ours = parts_of(key, current.number);
+    let ours = parts_of(key, &current.id);
     let mut after: Option<String> = None;
     loop {
         let page = store

@@ -32,6 +32,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use responder::{OcspReply, answer};
 pub use serve::{ServedList, list};
 
+pub(crate) use build::Making;
 pub(crate) use places::Places;
 pub(crate) use responder::Responder;
 pub(crate) use serve::ServedLists;

@@ -43,7 +43,7 @@ pub(super) fn list_key(authority: &str, partition: Option<&str>) -> String {
 /// list.
 pub(in super::super) const LISTS: Collection = Collection("pca.crl");
 
-/// What lists are signed over, in parts, by `account/region/id/name/number/part`.
+/// What lists are signed over, in parts, by `account/region/id/name/edition/part`.
 pub(in super::super) const PARTS: Collection = Collection("pca.crl-part");
 
 /// Whose list a name is, by the name: an address says no more.
@@ -74,6 +74,8 @@ impl Versioned for List {
 /// One making of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Edition {
+    /// Its own id, by which its parts are found: whoever makes the same list at the same time writes others.
+    pub(super) id: String,
     /// Its number.
     pub(super) number: u64,
     /// When it was made (Unix time).
@@ -135,13 +137,13 @@ impl Versioned for Partition {
 }
 
 /// The record key of a part.
-pub(super) fn part_key(list: &str, number: u64, part: u32) -> String {
-    format!("{}{part:08x}", parts_of(list, number))
+pub(super) fn part_key(list: &str, edition: &str, part: u32) -> String {
+    format!("{}{part:08x}", parts_of(list, edition))
 }
 
 /// What the record keys of an edition's parts begin with.
-pub(super) fn parts_of(list: &str, number: u64) -> String {
-    format!("{list}/{number:016x}/")
+pub(super) fn parts_of(list: &str, edition: &str) -> String {
+    format!("{list}/{edition}/")
 }
 
 /// The record key of a list's authority, and the list's name.

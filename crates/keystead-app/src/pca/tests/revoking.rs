@@ -278,6 +278,49 @@ async fn an_intended_edition_is_signed_as_it_was_intended() {
     assert_eq!(Crl::parse(&made.der).unwrap().revoked.len(), 2);
 }
 
+/// Who loses the parts of what it intended gives it up with its number, and begins anew.
+#[tokio::test]
+async fn an_edition_that_lost_its_parts_is_given_up() {
+    let world = World::new().await;
+    let root = publishing(&world, false).await;
+    let bad = leaf(&world, &root).await;
+    revoke(&world, &root, &bad).await.unwrap();
+    world.pass(SignedDuration::from_secs(2));
+    let store = &world.app.store;
+    let key = store.scan::<List>(LISTS, "", None, 2).await.unwrap();
+    let key = key[0].key.clone();
+    store.fail_commit(2, Failure::Refused);
+    assert!(revocation::build::build(&world.app, &key).await.is_err());
+    let mut batch = Batch::new();
+    for part in store.scan::<Part>(PARTS, "", None, 9).await.unwrap() {
+        batch.delete(PARTS, part.key, Expect::Any);
+    }
+    store.commit(batch).await.unwrap();
+    for _ in 0..2 {
+        revocation::build::build(&world.app, &key).await.unwrap();
+    }
+    let made = list(&world, id_of(&root)).await;
+    assert_eq!(made.number, 3);
+    assert_eq!(Crl::parse(&made.der).unwrap().revoked.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_is_made_by_one_at_a_time() {
+    let world = World::new().await;
+    let root = publishing(&world, false).await;
+    let bad = leaf(&world, &root).await;
+    revoke(&world, &root, &bad).await.unwrap();
+    world.pass(SignedDuration::from_secs(2));
+    let lists = world.app.store.scan::<List>(LISTS, "", None, 2);
+    let key = lists.await.unwrap().remove(0).key;
+    let build = || revocation::build::build(&world.app, &key);
+    let (one, two) = tokio::join!(build(), build());
+    let soon = world.app.env.now().as_second() + 1;
+    assert_eq!(two.unwrap().unwrap().as_second(), soon);
+    assert!(one.unwrap().unwrap().as_second() > soon);
+    assert_eq!(list(&world, id_of(&root)).await.number, 2);
+}
+
 #[tokio::test]
 async fn nothing_is_left_of_an_authority_that_is_gone() {
     let world = World::new().await;
