@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut bench = shell::command(test::setup::python());
     let (script, arguments) = match arguments.split_first() {
         Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
+        Some((first, rest)) if first == "acm" => ("benches/acm.py", rest),
         Some((first, rest)) if first == "revocation" => ("benches/revocation.py", rest),
         Some((first, rest)) if first == "secrets" => ("benches/secrets.py", rest),
         _ => ("benches/bench.py", arguments),

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::Env;
 use crate::access::Known;
+use crate::acm;
 use crate::credentials::{self, KnownCredentials, RootCredential};
 use crate::cursor::CursorKey;
 use crate::hsm::{Hsm, HsmOptions};
@@ -164,6 +165,7 @@ impl App {
         let journal = Journal::open(journal, &store)
             .await
             .map_err(|error| OpenError(error.to_string()))?;
+        acm::see_to_index(&store, options.env.now()).await?;
         let cursors = store
             .root_key()
             .derive("keystead listing cursors")

@@ -151,6 +151,63 @@ pub(crate) fn unwritable(error: serde_json::Error) -> Error {
     )
 }
 
+/// What a service does on its own account and tells of.
+pub(crate) struct ServiceEvent<'a> {
+    /// Its signing name.
+    pub(crate) service: &'a str,
+    /// EventBridge's detail type.
+    pub(crate) detail_type: &'a str,
+    /// Whose resource it is.
+    pub(crate) account: &'a AccountId,
+    /// Where it is.
+    pub(crate) region: &'a Region,
+    /// Its ARN.
+    pub(crate) resource: &'a str,
+    /// EventBridge's detail.
+    pub(crate) detail: serde_json::Value,
+    /// The event's id, the same for both.
+    pub(crate) id: &'a str,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// The event of what a service did by itself: EventBridge's event within a service event (CloudTrail
+/// user guide, "AWS service events").
+pub(crate) fn service_event(event: &ServiceEvent<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    let (time, account, region) = (seconds(event.at), event.account, event.region.as_str());
+    let principal = format!("{}.amazonaws.com", event.service);
+    serde_json::to_vec(&serde_json::json!({
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": { "accountId": account.as_str(), "invokedBy": principal },
+        "eventTime": time,
+        "eventSource": principal,
+        "eventName": event.detail_type,
+        "awsRegion": region,
+        "sourceIPAddress": principal,
+        "userAgent": principal,
+        "requestParameters": null,
+        "responseElements": null,
+        "eventID": event.id,
+        "readOnly": false,
+        "resources": [{ "accountId": account.as_str(), "ARN": event.resource }],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": true,
+        "recipientAccountId": account.as_str(),
+        "serviceEventDetails": {
+            "version": "0",
+            "id": event.id,
+            "detail-type": event.detail_type,
+            "source": format!("aws.{}", event.service),
+            "account": account.as_str(),
+            "time": time,
+            "region": region,
+            "resources": [event.resource],
+            "detail": event.detail,
+        },
+        "eventCategory": "Management",
+    }))
+}
+
 /// AWS's reading operations are recognisable by their verbs.
 fn is_read_only(operation: &str) -> bool {
     ["Get", "List", "Describe", "Search", "BatchGet"]

@@ -10,6 +10,17 @@ pub(crate) fn uuid() -> Result<String> {
     Ok(uuid_v4(u128::from_be_bytes(bytes)))
 }
 
+/// A UUID made of a digest: the same for the same thing (RFC 9562 section 5.8, version 8).
+pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
+    let (front, _) = digest.split_at(16);
+    let bytes = front.try_into().unwrap_or([0; 16]);
+    let number = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62);
+    let hex = format!("{:032x}", number | (0x8 << 76) | (0x2 << 62));
+    let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
+    let parts = parts.map(|(from, to)| hex.get(from..to).unwrap_or_default());
+    parts.join("-")
+}
+
 /// A random unique id of IAM, for instance `AIDA...`.
 pub(crate) fn iam(prefix: id::Prefix) -> Result<String> {
     let random = keystead_crypto::random::bytes()

@@ -77,6 +77,11 @@ impl Client {
         })
     }
 
+    /// Signs for this region from now on.
+    pub(crate) fn set_region(&mut self, region: String) {
+        self.region = region;
+    }
+
     /// Calls an operation of an awsJson 1.1 service; the outer error is of the way there, the inner
     /// one the server's.
     pub(crate) async fn try_call(

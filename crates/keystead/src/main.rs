@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
+mod acm;
 mod audit;
 mod ca;
 mod client;
@@ -58,6 +59,8 @@ enum Command {
     Ca(ca::Args),
     /// Give others what they need to trust what is issued here; replace authorities.
     Trust(trust::Args),
+    /// Issue anew what a private CA signed.
+    Acm(acm::Args),
     /// Let AWS's KMS use keys that stay here.
     Xks(xks::Args),
     /// Read and check the audit journal.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Account(args) => block_on(account::run(args)),
         Command::Ca(args) => block_on(ca::run(args)),
         Command::Trust(args) => block_on(trust::run(args)),
+        Command::Acm(args) => block_on(acm::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),

@@ -2,7 +2,7 @@
 
 use keystead_core::acm::schedule;
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Batch, Collection, Expect, Stored, Versioned};
+use keystead_store::{Batch, Collection, Expect, Store, Stored, Versioned};
 use keystead_wire::acm as wire;
 use serde::{Deserialize, Serialize};
 
@@ -27,17 +27,20 @@ pub(crate) async fn get_account_configuration(
     _input: wire::GetAccountConfigurationRequest,
 ) -> Result<wire::GetAccountConfigurationResponse> {
     ctx.allow_own("*")?;
-    let found: Option<Stored<Configuration>> = ctx
-        .app
-        .store
-        .get(CONFIGURATIONS, &ctx.key(CONFIGURATION))
-        .await?;
-    let days = found.map_or(DEFAULT_DAYS, |stored| stored.value.days_before_expiry);
+    let days = days_before_expiry(&ctx.app.store, &ctx.prefix()).await?;
     Ok(wire::GetAccountConfigurationResponse {
         expiry_events: Some(wire::ExpiryEventsConfiguration {
             days_before_expiry: Some(days),
         }),
     })
+}
+
+/// How many days before an end notices begin, in the region `account/region/`.
+pub(super) async fn days_before_expiry(store: &Store, prefix: &str) -> Result<i32> {
+    let found: Option<Stored<Configuration>> = store
+        .get(CONFIGURATIONS, &format!("{prefix}{CONFIGURATION}"))
+        .await?;
+    Ok(found.map_or(DEFAULT_DAYS, |stored| stored.value.days_before_expiry))
 }
 
 /// `acm:PutAccountConfiguration`. A token that was used within the hour changes nothing.

@@ -42,10 +42,18 @@ pub(super) async fn page(
     walk(ctx, query, &classes, after).await
 }
 
-/// The classes that there are and of which the statement can be true. None are looked for where they
-/// would tell nothing.
-pub(super) async fn classes(ctx: &Ctx, query: &Query) -> Result<Vec<Class>> {
-    let mut found = Vec::new();
+/// The classes of a region that a query is about.
+#[derive(Default)]
+pub(super) struct Classes {
+    /// Those of which its statement can be true.
+    matching: Vec<Class>,
+    /// Whether there are others.
+    others: bool,
+}
+
+/// The classes that there are. None are looked for where they would tell nothing.
+pub(super) async fn classes(ctx: &Ctx, query: &Query) -> Result<Classes> {
+    let mut found = Classes::default();
     if query.statement.is_none() && !matches!(query.by, SortBy::Property(_)) {
         return Ok(found);
     }
@@ -61,8 +69,9 @@ pub(super) async fn classes(ctx: &Ctx, query: &Query) -> Result<Vec<Class>> {
         // '0' comes right behind the slash that ends the class.
         after = Some(format!("{prefix}{}0", class.text()));
         let statement = query.statement.as_ref();
-        if statement.is_none_or(|statement| statement.may_hold(&class)) {
-            found.push(class);
+        match statement.is_none_or(|statement| statement.may_hold(&class)) {
+            true => found.matching.push(class),
+            false => found.others = true,
         }
     }
 }
@@ -71,16 +80,20 @@ pub(super) async fn classes(ctx: &Ctx, query: &Query) -> Result<Vec<Class>> {
 async fn few(
     ctx: &Ctx,
     query: &Query,
-    classes: &[Class],
+    classes: &Classes,
 ) -> Result<Option<Vec<(String, Certificate)>>> {
     let Some(statement) = &query.statement else {
         return Ok(None);
     };
-    let by_class = classes
-        .iter()
-        .map(|class| Source::Span(index::of_class(class)));
     let mut choices = index::sources(statement);
-    choices.push(by_class.collect());
+    if classes.others {
+        let matching = classes.matching.iter();
+        choices.push(
+            matching
+                .map(|class| Source::Span(index::of_class(class)))
+                .collect(),
+        );
+    }
     for sources in choices {
         let Some(ids) = ids(ctx, &sources).await? else {
             continue;
@@ -154,7 +167,7 @@ async fn ids(ctx: &Ctx, sources: &[Source]) -> Result<Option<BTreeSet<String>>> 
 pub(super) async fn walk(
     ctx: &Ctx,
     query: &Query,
-    classes: &[Class],
+    classes: &Classes,
     mut after: Option<String>,
 ) -> Result<(Vec<Certificate>, Option<String>)> {
     let mut shown = Vec::new();
@@ -189,7 +202,7 @@ pub(super) async fn walk(
 /// is without its certificate where that was deleted or moved while it was read.
 type Chunk = (Vec<(String, Option<Certificate>)>, bool);
 
-async fn next(ctx: &Ctx, query: &Query, classes: &[Class], after: Option<&str>) -> Result<Chunk> {
+async fn next(ctx: &Ctx, query: &Query, classes: &Classes, after: Option<&str>) -> Result<Chunk> {
     let (places, ended) = match query.by {
         SortBy::Id => return by_id(ctx, query, after).await,
         SortBy::Family(family) => {
@@ -241,11 +254,11 @@ async fn by_class(
     ctx: &Ctx,
     query: &Query,
     property: Property,
-    classes: &[Class],
+    classes: &Classes,
     after: Option<&str>,
 ) -> Result<(Vec<String>, bool)> {
     let mut values: BTreeMap<&str, Vec<&Class>> = BTreeMap::new();
-    for class in classes {
+    for class in &classes.matching {
         values.entry(class.get(property)).or_default().push(class);
     }
     let mut ordered: Vec<_> = values.into_iter().collect();

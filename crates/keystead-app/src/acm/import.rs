@@ -10,7 +10,7 @@ use keystead_wire::acm as wire;
 
 use super::reading::facts_of;
 use super::record::{Loaded, MATERIAL, Material, material_key};
-use super::{CONFLICT_TRIES, busy, find};
+use super::{CONFLICT_TRIES, busy, expiry, find};
 use crate::weak_keys::refuse_weak;
 use crate::{Ctx, ids};
 
@@ -63,6 +63,8 @@ impl Brought {
         })?;
         let evidence = Evidence {
             key_matches: leaf.certifies(&key.spki_der).is_ok(),
+            signatures_known: subjects(&leaf, chain.as_deref().unwrap_or_default())
+                .all(x509::Certificate::has_known_signature),
             self_signed: leaf.verify_issued_by(&leaf.spki_der).is_ok(),
             chain: chain.as_deref().map(|chain| links(&leaf, chain)),
         };
@@ -96,6 +98,7 @@ async fn store(ctx: &Ctx, own_tags: tags::CertificateTags, brought: Brought) -> 
     );
     let certificate = Certificate::imported(arn.clone(), brought.facts, own_tags, ctx.now);
     let mut batch = Batch::new();
+    expiry::watch(ctx, &mut batch).await?;
     let material = material_key(&key, certificate.last_version);
     batch.put(MATERIAL, material, &brought.material, Expect::Absent);
     Loaded::new(key, certificate).save(&mut batch);
@@ -191,10 +194,19 @@ fn path(chain: &[x509::Certificate]) -> impl Iterator<Item = &x509::Certificate>
     chain.iter().take(root.map_or(chain.len(), |root| root + 1))
 }
 
+/// The certificates whose signatures count: all of the path but its root. One without a chain signs
+/// itself.
+fn subjects<'a>(
+    leaf: &'a x509::Certificate,
+    chain: &'a [x509::Certificate],
+) -> impl Iterator<Item = &'a x509::Certificate> {
+    let issuers = path(chain).count();
+    std::iter::once(leaf).chain(chain).take(issuers.max(1))
+}
+
 /// Whether each certificate of the chain's path signed the one before.
 fn links(leaf: &x509::Certificate, chain: &[x509::Certificate]) -> Vec<bool> {
-    let subjects = std::iter::once(leaf).chain(chain);
-    subjects
+    subjects(leaf, chain)
         .zip(path(chain))
         .map(|(subject, issuer)| {
             subject.issuer_der == issuer.subject_der

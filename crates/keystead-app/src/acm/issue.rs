@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::acm::issuance::{self, Evidence};
-use keystead_core::acm::{Certificate, Facts, Failure, Next, Origin, schedule};
+use keystead_core::acm::{Certificate, Facts, Failure, Next, State, schedule};
 use keystead_core::x509::KeySpec;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::random;
 use keystead_crypto::x509::{self, pem};
 use keystead_store::{Batch, Expect};
 
+use super::expiry;
 use super::reading::facts_of;
 use super::record::{Loaded, MATERIAL, Material, material, material_key};
 use crate::App;
@@ -44,6 +45,9 @@ pub(super) async fn reconcile(app: &Arc<App>, key: &str) -> Result<Found> {
             Next::Wait => return Ok(Found::Due),
             Next::Elapse => {
                 found.certificate.elapse(now);
+                if found.certificate.state == State::Expired {
+                    expiry::announce_end(app, key, &found.certificate).await?;
+                }
                 save(app, found, Batch::new()).await
             }
             Next::MakeKey { version } => make_key(app, found, version, now).await,
@@ -153,12 +157,10 @@ struct Answer {
 /// Asks whoever issues certificates of this origin. Asked again about the same version, it answers the
 /// same certificate.
 async fn ask(app: &App, found: &Loaded, version: u64, material: &Material) -> Result<Answer> {
-    match &found.certificate.origin {
-        Origin::Private { authority } => {
-            ask_private(app, found, authority, version, material).await
-        }
+    match found.certificate.asked_authority() {
+        Some(authority) => ask_private(app, found, authority, version, material).await,
         // The place of the second issuer: an ACME client, once the names are validated.
-        Origin::Public { .. } | Origin::Imported { .. } => Err(broken(
+        None => Err(broken(
             &found.certificate,
             "it has a version under way that nobody issues",
         )),

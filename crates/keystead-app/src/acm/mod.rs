@@ -6,6 +6,7 @@
 
 mod account;
 mod describe;
+mod expiry;
 mod found;
 mod import;
 pub mod internal;
@@ -15,6 +16,8 @@ mod list;
 mod read;
 mod reading;
 mod record;
+mod reindex;
+mod reissue;
 mod request;
 mod revoke;
 mod search;
@@ -27,12 +30,17 @@ mod x509;
 
 pub(crate) use account::{get_account_configuration, put_account_configuration};
 pub(crate) use describe::describe_certificate;
+pub(crate) use expiry::{EXPIRY_QUEUE, announce};
 pub(crate) use import::import_certificate;
 pub(crate) use lifecycle::{
     delete_certificate, renew_certificate, resend_validation_email, update_certificate_options,
 };
 pub(crate) use list::list_certificates;
 pub(crate) use read::{export_certificate, get_certificate};
+pub(crate) use reindex::{INDEX_QUEUE, index_part, see_to_index};
+pub(crate) use reissue::{
+    REISSUE_QUEUE, describe_reissue, list_reissues, reissue_part, start_reissue, stop_reissue,
+};
 pub(crate) use request::request_certificate;
 pub(crate) use revoke::revoke_certificate;
 pub(crate) use search::search_certificates;

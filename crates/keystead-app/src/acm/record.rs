@@ -201,7 +201,7 @@ pub(crate) fn use_key(key: &str, user: &str) -> String {
 }
 
 /// `account/region/` of a record key.
-fn prefix_of(key: &str) -> &str {
+pub(super) fn prefix_of(key: &str) -> &str {
     key.rfind('/')
         .and_then(|slash| key.get(..=slash))
         .unwrap_or_default()

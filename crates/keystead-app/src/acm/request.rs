@@ -10,7 +10,7 @@ use keystead_store::{Batch, Expect};
 use keystead_wire::acm as wire;
 
 use super::record::{Loaded, MATERIAL, material_key};
-use super::{CONFLICT_TRIES, issue};
+use super::{CONFLICT_TRIES, expiry, issue};
 use crate::access::Act;
 use crate::token::{self, Known, Token};
 use crate::{Ctx, ids, pca};
@@ -196,6 +196,7 @@ async fn store_request(
     };
     let certificate = Certificate::requested(request, wanted.origin.clone(), ctx.now);
     let mut batch = Batch::new();
+    expiry::watch(ctx, &mut batch).await?;
     let mut wake = certificate.wake();
     if let Some(spec) = wanted.spec {
         let material = issue::prepare(&ctx.app, spec).await?;

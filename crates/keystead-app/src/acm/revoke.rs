@@ -2,16 +2,14 @@
 //!
 //! The CA comes first: what a crash leaves in between is a certificate that nobody trusts and that
 //! still can be asked to be revoked, which then ends well. Both versions whose keys are kept are
-//! revoked, since either key may have left.
+//! revoked, each by the CA that issued it, since either key may have left.
 
-use keystead_core::acm::{Certificate, Origin};
+use keystead_core::acm::Certificate;
 use keystead_core::pca::RevocationReason;
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::x509;
 use keystead_wire::acm as wire;
 
-use super::record::{Loaded, material};
-use super::{CONFLICT_TRIES, busy, change, find};
+use super::{busy, change, find};
 use crate::Ctx;
 use crate::access::Act;
 use crate::pca;
@@ -25,66 +23,33 @@ pub(crate) async fn revoke_certificate(
     let reason = reason(input.revocation_reason)?;
     let revoke =
         |certificate: &mut Certificate| certificate.revoke(reason, ctx.account().as_str(), ctx.now);
-    let (authority, serials) = look(ctx, arn, &revoke).await?;
-    for serial in &serials {
-        match pca::internal::revoke(ctx, REVOKE, &authority, serial, reason).await {
+    let mut certificate = find(ctx, arn).await?.into_inner().certificate;
+    revoke(&mut certificate)?;
+    let issued_ones = certificate.authority_certificates();
+    for issued in &issued_ones {
+        let (authority, serial) = issued.split_once("/certificate/").ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("{issued} names no certificate of a private CA"),
+            )
+        })?;
+        match pca::internal::revoke(ctx, REVOKE, authority, serial, reason).await {
             // By an earlier call that came no further, or by the CA's owner.
             Err(error) if error.kind == ErrorKind::RequestAlreadyProcessed => {}
             revoked => revoked?,
         }
     }
-    change(ctx, arn, revoke).await?;
+    change(ctx, arn, |certificate| {
+        match certificate.authority_certificates() == issued_ones {
+            true => revoke(certificate),
+            // A version came meanwhile, which is not revoked.
+            false => Err(busy(arn)),
+        }
+    })
+    .await?;
     Ok(wire::RevokeCertificateResponse {
         certificate_arn: Some(arn.clone()),
     })
-}
-
-/// The CA and the serial numbers to revoke, of a certificate that may be revoked.
-async fn look(
-    ctx: &Ctx,
-    arn: &str,
-    revoke: &(impl Fn(&mut Certificate) -> Result<()> + Send + Sync),
-) -> Result<(String, Vec<String>)> {
-    for _ in 0..CONFLICT_TRIES {
-        let found = find(ctx, arn).await?.into_inner();
-        revoke(&mut found.certificate.clone())?;
-        let Origin::Private { authority } = &found.certificate.origin else {
-            return Err(Error::new(
-                ErrorKind::Validation,
-                format!("Certificate {arn} has no private CA that could revoke it."),
-            ));
-        };
-        match serials(ctx, &found).await {
-            // Replaced twice since the record was read.
-            Err(error) if error.kind == ErrorKind::ConcurrentModification => {}
-            serials => return Ok((authority.clone(), serials?)),
-        }
-    }
-    Err(busy(arn))
-}
-
-/// The serial numbers of all versions that are kept and were issued.
-async fn serials(ctx: &Ctx, found: &Loaded) -> Result<Vec<String>> {
-    let certificate = &found.certificate;
-    let current = certificate.current.as_ref().map(|current| current.version);
-    let mut serials = Vec::new();
-    for version in [certificate.previous, current].into_iter().flatten() {
-        let material = material(&ctx.app.store, found.key(), version).await?;
-        let Some(pem) = material.certificate else {
-            continue;
-        };
-        let issued = x509::Certificate::parse(pem.as_bytes()).map_err(|_| {
-            Error::new(
-                ErrorKind::Internal,
-                format!(
-                    "version {version} of certificate {} can't be read",
-                    certificate.arn
-                ),
-            )
-        })?;
-        serials.push(keystead_core::hex(&issued.serial));
-    }
-    Ok(serials)
 }
 
 /// The reason in the CA's words. A revocation is for ever, so that the two that are about holds say

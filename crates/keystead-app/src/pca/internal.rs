@@ -189,6 +189,16 @@ pub(crate) async fn has_revoked(
 
 pub(crate) use super::revocation::revoke::revoke;
 
+/// Refuses unless the private CA `ca_arn` lets Certificate Manager issue on its own account.
+pub(crate) async fn must_grant(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    ca_arn: &str,
+) -> Result<()> {
+    granted(app, account, region, ca_arn).await.map(|_| ())
+}
+
 /// Refuses unless `ca_arn` names a private CA of the caller (one that another account shares is none to
 /// Certificate Manager), whatever its state, by
 /// [`ErrorKind::InvalidArn`] or [`ErrorKind::NotFound`], and the caller may do this with it.

@@ -56,6 +56,9 @@ pub(crate) enum Outcome {
 fn all() -> Vec<Task> {
     vec![
         acm_renewal::CERTIFICATES,
+        acm_renewal::INDEX,
+        acm_renewal::REISSUES,
+        acm_renewal::EXPIRY,
         key_stores::KEY_STORES,
         kms_keys::ROTATE,
         kms_keys::EXPIRE,

@@ -38,6 +38,9 @@ pub struct Certificate {
     pub current: Option<Issued>,
     /// The version that was served before, whose key and certificate are still kept.
     pub previous: Option<u64>,
+    /// The CA's own ARN of that version, if a private CA issued it.
+    #[serde(default)]
+    pub previous_certificate: Option<String>,
     /// The highest version that was ever begun.
     pub last_version: u64,
     /// A version under way.
@@ -140,6 +143,10 @@ pub struct Attempt {
     pub tries: u32,
     /// Why it was refused last.
     pub reason: Option<FailureReason>,
+    /// The private CA that is asked, if it is another one than the certificate's: once it has issued,
+    /// it is the certificate's.
+    #[serde(default)]
+    pub authority: Option<String>,
 }
 
 /// How a renewal stands (the API's `RenewalSummary`).
@@ -273,6 +280,23 @@ impl Certificate {
             }),
             _ => self.renewal,
         }
+    }
+
+    /// The private CA to ask for the version under way, if a private CA is.
+    pub fn asked_authority(&self) -> Option<&str> {
+        let other = self.attempt.as_ref().and_then(|a| a.authority.as_deref());
+        match &self.origin {
+            Origin::Private { authority } => Some(other.unwrap_or(authority)),
+            Origin::Imported { .. } | Origin::Public { .. } => None,
+        }
+    }
+
+    /// The CA's own ARNs of the versions whose keys are kept, as far as a private CA issued them.
+    pub fn authority_certificates(&self) -> Vec<String> {
+        let current = self.current.as_ref();
+        let current = current.and_then(|current| current.authority_certificate.clone());
+        let previous = self.previous_certificate.clone();
+        previous.into_iter().chain(current).collect()
     }
 
     /// When ACM next has something to do for it, if ever.

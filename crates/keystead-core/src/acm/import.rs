@@ -12,6 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Evidence {
     /// The private key belongs to the certificate.
     pub key_matches: bool,
+    /// The certificate and those of its chain that are judged are signed in ways that are known here.
+    pub signatures_known: bool,
     /// The certificate's signature verifies under its own key.
     pub self_signed: bool,
     /// For each certificate of the chain, whether it signed the one before (the first: the
@@ -37,6 +39,11 @@ pub fn check(facts: &Facts, evidence: &Evidence, now: Timestamp) -> Result<()> {
     }
     if !evidence.key_matches {
         return Err(invalid("The private key does not match the certificate."));
+    }
+    if !evidence.signatures_known {
+        return Err(invalid(
+            "The certificate or its chain is signed by an algorithm that is not supported: expected RSA, ECDSA or Ed25519 with SHA-256 or better.",
+        ));
     }
     match &evidence.chain {
         None if evidence.self_signed => Ok(()),

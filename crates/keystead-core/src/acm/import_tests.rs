@@ -31,6 +31,7 @@ fn facts() -> Facts {
 fn evidence(chain: Option<&[bool]>) -> Evidence {
     Evidence {
         key_matches: true,
+        signatures_known: true,
         self_signed: false,
         chain: chain.map(<[bool]>::to_vec),
     }
@@ -101,4 +102,12 @@ fn a_replacement_may_add_and_must_not_drop() {
     assert!(!with(|new| new.extended_key_usages.clear()));
     assert!(!with(|new| new.dns_names.clear()));
     assert!(!with(|new| new.key_algorithm = KeyAlgorithm::Rsa4096));
+}
+
+#[test]
+fn a_signature_of_an_unknown_kind_is_refused_by_that_name() {
+    let mut unknown = evidence(Some(&[false]));
+    unknown.signatures_known = false;
+    let message = text(check(&facts(), &unknown, at(150)));
+    assert!(message.contains("signed by an algorithm"), "{message}");
 }

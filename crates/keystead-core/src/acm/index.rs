@@ -92,8 +92,11 @@ pub fn rows(certificate: &Certificate) -> Vec<String> {
         let value = family.value(certificate);
         rows.push(format!("{}{value}/{id}", family.prefix()));
     }
-    for name in &certificate.names {
+    for name in certificate.names.iter().take(MAX_NAMES) {
         rows.push(format!("{NAMES}{}/{id}", term(name)));
+    }
+    if let Origin::Private { authority } = &certificate.origin {
+        rows.push(format!("{}{id}", of_authority(authority)));
     }
     if let Some(current) = &certificate.current {
         rows.push(format!("{SERIALS}{}/{id}", current.facts.serial));
@@ -165,6 +168,11 @@ pub fn of_class(class: &Class) -> Span {
     Span::of(format!("{CLASSES}{}/", class.text()))
 }
 
+/// How the rows of the certificates of a private CA begin.
+pub fn of_authority(authority: &str) -> String {
+    format!("{AUTHORITIES}{}/", id_of(authority))
+}
+
 /// The class whose row this is.
 pub fn class_of(row: &str) -> Option<Class> {
     let (class, _id) = row.strip_prefix(CLASSES)?.rsplit_once('/')?;
@@ -231,7 +239,8 @@ fn of_filter(filter: &Filter) -> Option<Choice> {
     })
 }
 
-fn within(family: Family, range: &Range) -> Span {
+/// The rows of the family's values within a span of time.
+pub fn within(family: Family, range: &Range) -> Span {
     let prefix = family.prefix();
     let end = match range.end {
         // '0' comes right behind the slash that ends the value.
@@ -268,12 +277,17 @@ fn instant(at: Timestamp) -> String {
 
 /// How the rows of classes begin.
 pub const CLASSES: &str = "class/";
+const AUTHORITIES: &str = "authority/";
 const NAMES: &str = "name/";
 const SERIALS: &str = "serial/";
 
 /// RFC 1035 section 2.3.4 ends names at 255 octets, and the model what is searched for at 256
 /// characters; what is longer is found among its like and compared as a whole.
 const MAX_TERM: usize = 256;
+
+/// Requests have a hundred names at most (`acm::names`); an imported certificate may bring any number, and
+/// its rows must fit a commit of the store beside those that they replace.
+const MAX_NAMES: usize = 400;
 
 /// Sets of sources are tried one after the other, and each try that ends in too many rows was for nothing.
 const MAX_CHOICES: usize = 3;

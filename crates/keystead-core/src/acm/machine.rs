@@ -73,6 +73,7 @@ impl Certificate {
             state: State::Pending,
             current: None,
             previous: None,
+            previous_certificate: None,
             last_version: u64::from(attempt.is_some()),
             attempt,
             renewal: None,
@@ -105,6 +106,7 @@ impl Certificate {
                 authority_certificate: None,
             }),
             previous: None,
+            previous_certificate: None,
             last_version: 1,
             attempt: None,
             renewal: None,
@@ -202,7 +204,9 @@ impl Certificate {
             });
         }
         self.state = State::Issued;
-        self.attempt = None;
+        if let Some(authority) = self.attempt.take().and_then(|attempt| attempt.authority) {
+            self.origin = Origin::Private { authority };
+        }
         let renew_at = schedule::renewal_due(facts.not_before, facts.not_after, random);
         self.switch(Issued {
             version,
@@ -271,6 +275,32 @@ impl Certificate {
                 ),
             ));
         }
+        self.hurry(now);
+        Ok(())
+    }
+
+    /// Begins to replace the current version by one that `authority` issues, whether or not the
+    /// certificate would be renewed; refuses what no private CA issued, and what is not issued now.
+    pub fn reissue(&mut self, authority: &str, now: Timestamp) -> Result<()> {
+        let private = matches!(self.origin, Origin::Private { .. });
+        if !private || self.status(now) != Status::Issued {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!(
+                    "Certificate {} is none that a private CA can issue anew.",
+                    self.arn
+                ),
+            ));
+        }
+        self.hurry(now);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.authority = Some(authority.into());
+        }
+        Ok(())
+    }
+
+    /// Begins a renewal, or makes the next attempt of the one under way now.
+    fn hurry(&mut self, now: Timestamp) {
         match &mut self.attempt {
             Some(attempt) => attempt.retry_at = attempt.retry_at.min(now),
             None => {
@@ -280,7 +310,6 @@ impl Certificate {
                 });
             }
         }
-        Ok(())
     }
 
     /// The version to answer with where a certificate is read out (GetCertificate, delivery).
@@ -392,10 +421,9 @@ impl Certificate {
     fn switch(&mut self, issued: Issued) {
         self.last_version = self.last_version.max(issued.version);
         self.state = State::Issued;
-        self.previous = self
-            .current
-            .replace(issued)
-            .map(|replaced| replaced.version);
+        let replaced = self.current.replace(issued);
+        self.previous = replaced.as_ref().map(|replaced| replaced.version);
+        self.previous_certificate = replaced.and_then(|replaced| replaced.authority_certificate);
     }
 
     fn make_key(&self) -> Next {
@@ -439,6 +467,7 @@ impl Attempt {
             retry_at: now,
             tries: 0,
             reason: None,
+            authority: None,
         }
     }
 }

@@ -594,3 +594,68 @@ proptest! {
         }
     }
 }
+
+/// A certificate with this many seconds to live from `from` on.
+fn lasting(from: Timestamp, secs: i64) -> Facts {
+    Facts {
+        not_before: from,
+        not_after: schedule::after(from, SignedDuration::from_secs(secs)),
+        ..facts(395)
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_used_never_ends_whatever_its_life(
+        life in prop_oneof![Just(6 * 60 * 60), Just(395 * DAY), 60 * 60..400 * DAY],
+        refusals in 0_u32..5,
+        random in any::<u64>(),
+    ) {
+        let mut certificate = private();
+        certificate.issued(lasting(at(0), life), "pca".into(), at(0), random).expect("under way");
+        certificate.associate().expect("it is issued");
+        let (mut renewals, mut refused) = (0, 0);
+        while renewals < 5 {
+            let now = certificate.wake().expect("there is always a next time");
+            prop_assert_eq!(certificate.status(now), Status::Issued);
+            match certificate.next(now) {
+                Next::MakeKey { version } => certificate.key_stored(version, now),
+                Next::Issue { .. } if refused < refusals => {
+                    certificate.refused(REFUSED, now, random);
+                    refused += 1;
+                }
+                Next::Issue { .. } => {
+                    certificate.issued(lasting(now, life), "pca".into(), now, random).expect("under way");
+                    (renewals, refused) = (renewals + 1, 0);
+                }
+                other => prop_assert!(false, "{:?} at {}", other, now),
+            }
+        }
+        let expected = RenewalStatus::Success;
+        prop_assert_eq!(certificate.renewal_summary().map(|renewal| renewal.status), Some(expected));
+    }
+}
+
+#[test]
+fn another_authority_that_issues_takes_the_certificate_over() {
+    let mut certificate = issued();
+    assert_eq!(certificate.reissue("new", at(1)), Ok(()), "used or not");
+    assert_eq!(certificate.next(at(1)), Next::MakeKey { version: 2 });
+    assert_eq!(certificate.asked_authority(), Some("new"));
+    let before = certificate.origin.clone();
+    certificate.key_stored(2, at(1));
+    certificate.refused(REFUSED, at(1), 0);
+    assert_eq!(certificate.origin, before, "not yet");
+    certificate
+        .issued(facts(400), "pca".into(), at(2), 0)
+        .expect("under way");
+    let authority = "new".to_owned();
+    assert_eq!(certificate.origin, Origin::Private { authority });
+    for (name, state) in states() {
+        let may =
+            matches!(state.origin, Origin::Private { .. }) && state.status(at(1)) == Status::Issued;
+        let mut copy = state.clone();
+        assert_eq!(copy.reissue("new", at(1)).is_ok(), may, "{name}");
+        assert!(may || copy == state, "{name}");
+    }
+}

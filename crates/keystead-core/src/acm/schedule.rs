@@ -89,6 +89,26 @@ mod tests {
     }
 
     #[test]
+    fn every_life_is_renewed_in_its_last_third_or_its_last_sixty_days() {
+        const HOUR: i64 = 60 * 60;
+        for (life, earliest, latest) in [
+            (HOUR, HOUR * 2 / 3, HOUR * 2 / 3 + 20),
+            (6 * HOUR, 4 * HOUR, 4 * HOUR + 120),
+            (DAY, 16 * HOUR, 16 * HOUR + 480),
+            (7 * DAY, 14 * DAY / 3, 14 * DAY / 3 + 3360),
+            (90 * DAY, 60 * DAY, 60 * DAY + DAY / 2),
+            (180 * DAY, 120 * DAY, 121 * DAY),
+            (395 * DAY, 335 * DAY, 336 * DAY),
+            (3650 * DAY, 3590 * DAY, 3591 * DAY),
+        ] {
+            for random in [0, 1, 59, 86_400, u64::MAX] {
+                let due = renewal_due(at(0), at(life), random).as_second();
+                assert!((earliest..=latest).contains(&due), "{life}: {due}");
+            }
+        }
+    }
+
+    #[test]
     fn a_short_life_is_renewed_at_two_thirds() {
         let due = renewal_due(at(0), at(3 * DAY), 0).as_second();
         assert_eq!(due, 2 * DAY);

@@ -165,6 +165,11 @@ impl Certificate {
         self.scheme.and_then(Scheme::made)
     }
 
+    /// Whether it is signed in a way that can be verified here: SHA-1 and what came before it can't.
+    pub fn has_known_signature(&self) -> bool {
+        self.scheme.is_some()
+    }
+
     /// Whether issuer and subject have the same name.
     pub fn is_self_issued(&self) -> bool {
         self.issuer_der == self.subject_der

@@ -2,9 +2,11 @@
 
 mod crash;
 mod delivery;
+mod expiring;
 mod importing;
 mod listing;
 mod managing;
+mod reissuing;
 mod renewing;
 mod requesting;
 mod searching;

@@ -2,9 +2,12 @@
 
 use jiff::SignedDuration;
 use keystead_core::ErrorKind;
+use keystead_core::acm::schedule;
+use keystead_store::Batch;
 use keystead_wire::acm as wire;
 
 use super::world::{DAY, NODE, World};
+use crate::acm::record::Loaded;
 use crate::tasks;
 
 #[tokio::test]
@@ -209,6 +212,54 @@ async fn the_loops_do_what_comes_due_and_stop_when_told() {
         .await
         .unwrap();
     running.stop().await;
+}
+
+/// Lets the current version end so long from now, as if it had been issued for that long.
+async fn shorten(world: &World, arn: &str, life: SignedDuration) {
+    let mut found = Loaded::read(&world.app.store, &acm_key(arn))
+        .await
+        .unwrap()
+        .unwrap();
+    let current = found.certificate.current.as_mut().unwrap();
+    current.facts.not_before = world.now();
+    current.facts.not_after = world.now() + life;
+    current.renew_at = Some(schedule::renewal_due(
+        current.facts.not_before,
+        current.facts.not_after,
+        0,
+    ));
+    let mut batch = Batch::new();
+    found.save(&mut batch);
+    world.app.store.commit(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn six_hours_are_renewed_after_four() {
+    let world = World::new().await;
+    let ca = world.ca().await;
+    let arn = world.private(&ca).await;
+    world.associate(&arn, NODE).await.unwrap();
+    shorten(&world, &arn, SignedDuration::from_hours(6)).await;
+    world.pass_and_run(SignedDuration::from_mins(239)).await;
+    assert_eq!(world.describe(&arn).await.renewal_summary, None);
+    // Refused at first: tried again soon enough, and served meanwhile.
+    world.pass_and_run(SignedDuration::from_mins(2)).await;
+    let refused = world.describe(&arn).await.renewal_summary.unwrap();
+    assert_eq!(
+        refused.renewal_status,
+        wire::RenewalStatus::PendingAutoRenewal
+    );
+    world.pass_and_run(SignedDuration::from_mins(100)).await;
+    assert_eq!(world.delivered(&arn).await.version, 1);
+    world.grant(&ca).await;
+    world.pass_and_run(SignedDuration::from_mins(10)).await;
+    assert_eq!(world.delivered(&arn).await.version, 2);
+    let renewed = world.describe(&arn).await;
+    assert_eq!(renewed.status, Some(wire::CertificateStatus::Issued));
+    assert_eq!(
+        renewed.renewal_summary.unwrap().renewal_status,
+        wire::RenewalStatus::Success
+    );
 }
 
 pub(super) fn acm_key(arn: &str) -> String {

@@ -7,6 +7,7 @@ use keystead_core::acm::index::{Family, SortBy, position};
 use keystead_core::acm::properties::Property;
 use keystead_core::acm::search::{Filter, Statement, Text};
 use keystead_core::x509::KeySpec;
+use keystead_store::{Batch, Collection, Expect};
 use keystead_wire::acm as wire;
 
 use super::world::{DAY, NODE, World, private, public};
@@ -190,6 +191,21 @@ async fn deleting_everything_leaves_no_row() {
     assert!(world.keys::<()>(INDEX).await.is_empty());
 }
 
+#[tokio::test]
+async fn what_was_stored_without_rows_is_indexed_once() {
+    let world = filled().await;
+    let rows = world.keys::<()>(INDEX).await;
+    let mut batch = Batch::new();
+    for row in &rows {
+        batch.delete(INDEX, row.as_str(), Expect::Any);
+    }
+    batch.delete(Collection("acm.index-form"), "1", Expect::Any);
+    world.app.store.commit(batch).await.unwrap();
+    let world = World(world.0.restart().await);
+    world.run_due().await;
+    assert_eq!(world.keys::<()>(INDEX).await, rows);
+}
+
 async fn search(
     world: &World,
     filter: wire::CertificateFilterStatement,
@@ -306,7 +322,7 @@ async fn a_revoked_certificate_is_over() {
 }
 
 /// The serial numbers of all versions that are kept.
-async fn serials(world: &World, arn: &str) -> Vec<Vec<u8>> {
+pub(super) async fn serials(world: &World, arn: &str) -> Vec<Vec<u8>> {
     let key = super::renewing::acm_key(arn);
     let mut serials = Vec::new();
     for version in [1, 2] {

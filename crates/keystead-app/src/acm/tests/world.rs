@@ -15,7 +15,7 @@ use crate::acm::record::{MATERIAL, Material};
 use crate::pca::tests::world as pca_world;
 use crate::{acm, pca};
 
-pub(super) struct World(pca_world::World);
+pub(super) struct World(pub(super) pca_world::World);
 
 impl Deref for World {
     type Target = pca_world::World;
@@ -80,6 +80,25 @@ impl World {
         )
         .await
         .unwrap();
+    }
+
+    /// Takes that back.
+    pub(super) async fn ungrant(&self, ca: &str) {
+        pca::delete_permission(
+            &self.ctx(),
+            pca_wire::DeletePermissionRequest {
+                certificate_authority_arn: ca.into(),
+                principal: "acm.amazonaws.com".into(),
+                source_account: None,
+            },
+        )
+        .await
+        .unwrap();
+    }
+
+    /// Where the audit journal is.
+    pub(super) fn journal_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data").join(crate::JOURNAL_DIR)
     }
 
     /// A private certificate for `www.example.com`, with a key that is quick to make.
