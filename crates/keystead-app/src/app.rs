@@ -24,7 +24,7 @@ use crate::lasts::{self, Lasts};
 use crate::log;
 use crate::nodes::Deliveries;
 use crate::objects::Objects;
-use crate::outbound::{Exchange, Fetch};
+use crate::outbound::{Exchange, Fetch, Rotators};
 use crate::pca::revocation::{Making, Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
 use crate::sts::{ProviderKeys, Sessions};
@@ -74,6 +74,7 @@ pub struct App {
     pub(crate) secrets: secrets::Known,
     pub(crate) secret_accesses: secrets::Accesses,
     pub(crate) exchange: Exchange,
+    pub(crate) rotators: Rotators,
     pub(crate) xks_proxies: KnownProxies,
     pub(crate) xks_health: HealthKey,
     pub(crate) keep_expired: Option<SignedDuration>,
@@ -105,6 +106,8 @@ pub struct AppOptions {
     pub fetch: Fetch,
     /// How other servers are called.
     pub exchange: Exchange,
+    /// How passwords are changed in other servers.
+    pub rotators: Rotators,
 }
 
 /// Why the parts could not be opened.
@@ -179,6 +182,7 @@ impl App {
             secrets: secrets::Known::new(&store),
             secret_accesses: secrets::Accesses::default(),
             exchange: options.exchange,
+            rotators: options.rotators,
             xks_proxies: KnownProxies::new(&store),
             xks_health: HealthKey::default(),
             responder: Responder::new(&store),

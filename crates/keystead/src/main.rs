@@ -18,6 +18,7 @@ mod lint;
 mod memory;
 mod poll;
 mod root_key;
+mod secret;
 mod server_tls;
 mod status;
 mod trust;
@@ -63,6 +64,8 @@ enum Command {
     Acm(acm::Args),
     /// Let AWS's KMS use keys that stay here.
     Xks(xks::Args),
+    /// Repair the password of a secret that rotates.
+    Secret(secret::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
     /// Seal the root key by a PKCS #11 token, or copy it.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Trust(args) => block_on(trust::run(args)),
         Command::Acm(args) => block_on(acm::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
+        Command::Secret(args) => block_on(secret::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),
         Command::Lint(args) => lint::run(&args),
