@@ -22,7 +22,7 @@ use crate::iam::last_used::{LAST_USES, LastUse};
 use crate::lasts::{self, Lasts};
 use crate::log;
 use crate::nodes::Deliveries;
-use crate::outbound::{Exchange, Fetch};
+use crate::outbound::{Exchange, Fetch, Rotators};
 use crate::pca::revocation::{Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
 use crate::sts::{ProviderKeys, Sessions};
@@ -70,6 +70,7 @@ pub struct App {
     pub(crate) secrets: secrets::Known,
     pub(crate) secret_accesses: secrets::Accesses,
     pub(crate) exchange: Exchange,
+    pub(crate) rotators: Rotators,
     pub(crate) xks_proxies: KnownProxies,
     pub(crate) xks_health: HealthKey,
     pub(crate) keep_expired: Option<SignedDuration>,
@@ -101,6 +102,8 @@ pub struct AppOptions {
     pub fetch: Fetch,
     /// How other servers are called.
     pub exchange: Exchange,
+    /// How passwords are changed in other servers.
+    pub rotators: Rotators,
 }
 
 /// Why the parts could not be opened.
@@ -151,17 +154,13 @@ impl App {
         let keys =
             KeyRing::open(store.root_key(), KeyRingOptions::default()).map_err(Error::from)?;
         let hsm = tokens.attach(&keys)?;
-        let (account, root) = credentials::establish(
-            &store,
-            options.account,
-            options.root_credential,
-            options.env.now(),
-        )
-        .await?;
-        let system_ca = SystemCa::load_or_create(&store, &keys, options.env.now()).await?;
+        let now = options.env.now();
+        let (account, root) =
+            credentials::establish(&store, options.account, options.root_credential, now).await?;
+        let system_ca = SystemCa::load_or_create(&store, &keys, now).await?;
         let journal = JournalOptions::new(options.data_dir.join(JOURNAL_DIR))
             .sync(options.audit_sync)
-            .opened_at(options.env.now());
+            .opened_at(now);
         let journal = Journal::open(journal, &store)
             .await
             .map_err(|error| OpenError(error.to_string()))?;
@@ -178,6 +177,7 @@ impl App {
             secrets: secrets::Known::new(&store),
             secret_accesses: secrets::Accesses::default(),
             exchange: options.exchange,
+            rotators: options.rotators,
             xks_proxies: KnownProxies::new(&store),
             xks_health: HealthKey::default(),
             responder: Responder::new(&store),

@@ -81,6 +81,35 @@ pub(crate) async fn record_through(
     append(ctx, event.map_err(unwritable)?).await
 }
 
+/// Writes down what the service of `ctx` did by itself (CloudTrail user guide, "AWS service events").
+pub(crate) async fn record_service_event(
+    ctx: &Ctx,
+    service: &'static str,
+    name: &'static str,
+    details: serde_json::Value,
+) -> Result<(), Error> {
+    let event = serde_json::json!({
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": Identity(ctx, None),
+        "eventTime": seconds(ctx.now),
+        "eventSource": service,
+        "eventName": name,
+        "awsRegion": ctx.region.as_str(),
+        "sourceIPAddress": service,
+        "userAgent": service,
+        "requestParameters": null,
+        "responseElements": null,
+        "additionalEventData": details,
+        "eventID": crate::ids::uuid()?,
+        "readOnly": false,
+        "eventType": "AwsServiceEvent",
+        "managementEvent": true,
+        "recipientAccountId": account(&ctx.principal).as_str(),
+        "eventCategory": "Management",
+    });
+    append(ctx, serde_json::to_vec(&event).map_err(unwritable)?).await
+}
+
 /// Appends an event to the journal; where it does not take it, the call may not be answered.
 pub(crate) async fn append(ctx: &Ctx, event: Vec<u8>) -> Result<(), Error> {
     ctx.app.journal.append(event).await.map_err(|error| {

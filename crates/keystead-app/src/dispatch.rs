@@ -332,6 +332,8 @@ table! {
         secrets_wire::PutSecretValue => secrets::put_secret_value,
         secrets_wire::ListSecretVersionIds => secrets::list_secret_version_ids,
         secrets_wire::UpdateSecretVersionStage => secrets::update_secret_version_stage,
+        secrets_wire::RotateSecret => secrets::rotate_secret,
+        secrets_wire::CancelRotateSecret => secrets::cancel_rotate_secret,
         secrets_wire::GetRandomPassword => secrets::get_random_password,
         secrets_wire::TagResource => secrets::tag_resource,
         secrets_wire::UntagResource => secrets::untag_resource,

@@ -5,6 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+#[cfg(test)]
+use keystead_core::rotation::Change;
+use keystead_core::rotation::{Heard, Job, Rotator};
 use zeroize::Zeroizing;
 
 /// Gets a document. Bounded in time and size, and answers what stands behind the URL itself: it follows no
@@ -32,6 +35,32 @@ pub struct Document {
     /// SHA-1 fingerprints, in hexadecimal digits, of certificates that are trusted beside the authorities that the
     /// machine trusts: the server's own, or of an authority in the chain that it sends.
     pub thumbprints: Vec<String>,
+}
+
+/// Does one thing at a server whose passwords change.
+pub type Visit = Arc<dyn Fn(Job) -> Pin<Box<dyn Future<Output = Heard> + Send>> + Send + Sync>;
+
+/// What changes passwords in other servers (`keystead-rotate`).
+#[derive(Clone)]
+pub struct Rotators {
+    /// Does one thing at a server, within a deadline.
+    pub visit: Visit,
+    /// Whether there is such a rotator.
+    pub knows: Arc<dyn Fn(&Rotator) -> bool + Send + Sync>,
+}
+
+impl Rotators {
+    /// Changes nothing: for tests that need no other server.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self {
+            visit: Arc::new(|_| {
+                let heard = Heard::new(Change::Unreachable, "nobody is visited");
+                Box::pin(async { heard })
+            }),
+            knows: Arc::new(|_| false),
+        }
+    }
 }
 
 /// Makes a signed call, within a deadline, and brings its answer.

@@ -41,7 +41,7 @@ pub use command::Command;
 pub use reach::Allowed;
 
 /// What the operator says of rotation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where servers may be; by default loopback and private networks.
     pub allow: Option<Vec<Allowed>>,

@@ -289,6 +289,8 @@ pub(crate) fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str, Failu
 pub(crate) const KEYSTEAD: &ServiceDef = &keystead_wire::keystead::SERVICE;
 /// Certificate Manager.
 pub(crate) const ACM: &ServiceDef = &keystead_wire::acm::SERVICE;
+/// Secrets Manager.
+pub(crate) const SECRETS_MANAGER: &ServiceDef = &keystead_wire::secretsmanager::SERVICE;
 /// Private CA.
 pub(crate) const ACM_PCA: &ServiceDef = &keystead_wire::acm_pca::SERVICE;
 

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::Failure;
 
+mod rotation;
 mod tokens;
 
 /// The checked configuration of a server.
@@ -56,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) xks_deadline: Duration,
     /// For how long private CAs keep certificates that have expired; for ever where `None`.
     pub(crate) keep_expired: Option<SignedDuration>,
+    /// Which servers are visited to change passwords, and by what else they are changed.
+    pub(crate) rotation: keystead_rotate::Options,
 }
 
 /// PEM files of the operator's own.
@@ -118,6 +121,8 @@ struct FileConfig {
     xks: XksFile,
     #[serde(default)]
     public: PublicFile,
+    #[serde(default)]
+    rotation: rotation::RotationFile,
 }
 
 impl Config {
@@ -163,6 +168,7 @@ impl Config {
                 Some(path) => authorities(path)?,
                 None => Vec::new(),
             },
+            rotation: rotation::check(parsed.rotation)?,
             xks_deadline: match parsed.xks.deadline_ms {
                 None => EXCHANGE_DEADLINE,
                 Some(given) => Duration::from_millis(given),

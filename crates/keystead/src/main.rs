@@ -17,6 +17,7 @@ mod lint;
 mod memory;
 mod poll;
 mod root_key;
+mod secret;
 mod server_tls;
 mod status;
 mod trust;
@@ -60,6 +61,8 @@ enum Command {
     Trust(trust::Args),
     /// Let AWS's KMS use keys that stay here.
     Xks(xks::Args),
+    /// Repair the password of a secret that rotates.
+    Secret(secret::Args),
     /// Read and check the audit journal.
     Audit(audit::Args),
     /// Seal the root key by a PKCS #11 token, or copy it.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Ca(args) => block_on(ca::run(args)),
         Command::Trust(args) => block_on(trust::run(args)),
         Command::Xks(args) => block_on(xks::run(args)),
+        Command::Secret(args) => block_on(secret::run(args)),
         Command::Audit(args) => audit::run(&args),
         Command::RootKey(args) => block_on(root_key::run(args)),
         Command::Lint(args) => lint::run(&args),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use keystead_app::outbound::Rotators;
 use keystead_app::{App, AppOptions, HsmOptions, RootCredential, SystemEnv, tasks};
 use keystead_server::{
     Delivery, Endpoint, ExchangeOptions, Front, Lifecycle, Limits, Listeners, Metrics, Secrets,
@@ -54,6 +55,9 @@ Configuration file (all of it optional):
   [xks]                              # proxies of external key stores that KMS uses
   authorities = \"/etc/keystead/xks-ca.pem\"  # trusted beside the machine's own
   deadline_ms = 250                  # how long KMS waits for a proxy
+  [rotation]                         # where passwords are changed (docs/rotation.md)
+  allow = [\"db.example.com\", \"10.0.0.0/8\"]  # default: loopback and private networks
+  authorities = \"/etc/keystead/db-ca.pem\"   # trusted beside the machine's own
   [tokens.hsm]                       # a PKCS #11 token, under a name of your own
   module = \"/usr/lib/softhsm/libsofthsm2.so\"
   token = \"keystead\"                 # its label; or serial = \"...\"
@@ -129,6 +133,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             authorities: config.xks_authorities.clone(),
             deadline: config.xks_deadline,
         }),
+        rotators: rotators(config.rotation.clone()),
     };
     // At least two: a disk that hangs may hold one (keystead_store::journal).
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
@@ -138,6 +143,18 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure(format!("cannot start: {error}")))?
         .block_on(serve(config, options))
+}
+
+fn rotators(options: keystead_rotate::Options) -> Rotators {
+    let rotators = Arc::new(keystead_rotate::Rotators::new(options));
+    let known = Arc::clone(&rotators);
+    Rotators {
+        visit: Arc::new(move |job| {
+            let rotators = Arc::clone(&rotators);
+            Box::pin(async move { rotators.visit(&job).await })
+        }),
+        knows: Arc::new(move |rotator| known.knows(rotator)),
+    }
 }
 
 async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure> {

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use keystead_core::secrets::{Secret, Select};
+use keystead_core::secrets::{Named, Secret, Select};
 use keystead_core::{AccountId, Region, Result};
 use keystead_store::{Batch, Expect};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::SERVICE;
@@ -15,7 +16,21 @@ use super::change::commit;
 use super::find::{self, Found};
 use super::record::{VALUES, place, value_of};
 use super::seal::{self, Value};
-use crate::{App, Ctx};
+use crate::{App, Ctx, audit};
+
+/// Writes events of one secret into the audit journal.
+pub(super) struct Teller(Ctx, String);
+
+impl Teller {
+    /// Writes one: of this name, with the cause where something went wrong.
+    pub(super) async fn tell(&self, name: &'static str, cause: Option<&str>) -> Result<()> {
+        let mut details = json!({ "SecretId": self.1 });
+        if let (Some(cause), Some(details)) = (cause, details.as_object_mut()) {
+            details.insert("Cause".into(), cause.into());
+        }
+        audit::record_service_event(&self.0, SERVICE, name, details).await
+    }
+}
 
 /// A secret that a task works on, as it is stored.
 pub struct Work {
@@ -34,6 +49,34 @@ impl Work {
         let ctx = Ctx::of_service(app, SERVICE, account, region)?;
         let found = find::at_hand(&ctx, account, region, name).await?;
         Ok(found.map(|found| Self { ctx, found }))
+    }
+
+    /// The secret of this ARN, of the account and region; `None` where it is not there.
+    pub async fn named(
+        app: &Arc<App>,
+        account: &AccountId,
+        region: &Region,
+        arn: &str,
+    ) -> Result<Option<Self>> {
+        let Some(named) = Named::parse(arn) else {
+            return Ok(None);
+        };
+        if named.place != Some((account.clone(), region.as_str())) {
+            return Ok(None);
+        }
+        for (name, suffix) in named.candidates() {
+            let work = Self::on(app, account, region, name).await?;
+            let same = |work: &Self| suffix.is_none_or(|suffix| work.secret().suffix == suffix);
+            if let Some(work) = work.filter(same) {
+                return Ok(Some(work));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What writes down what was done to it: at hand when this is used up by a commit.
+    pub(super) fn teller(&self) -> Teller {
+        Teller(self.ctx.clone(), self.found.arn.clone())
     }
 
     /// What is told of it.

@@ -18,6 +18,7 @@ mod policies;
 mod put;
 mod record;
 mod replicate;
+mod rotation;
 mod seal;
 mod shown;
 mod tags;
@@ -42,6 +43,7 @@ pub use put::put_secret_value;
 pub use replicate::{
     remove_regions_from_replication, replicate_secret_to_regions, stop_replication_to_replica,
 };
+pub use rotation::{cancel_rotate_secret, rotate_secret};
 pub use tags::{tag_resource, untag_resource};
 pub use update::update_secret;
 pub use value::get_secret_value;
@@ -50,6 +52,7 @@ pub use versions::{list_secret_version_ids, update_secret_version_stage};
 pub(crate) use accesses::{Accesses, write_down as write_accesses_down};
 pub(crate) use deletion::{DELETE, PURGE, end, purge};
 pub(crate) use find::Known;
+pub(crate) use rotation::{ROTATE, carry_on};
 
 /// The service's principal.
 const SERVICE: &str = "secretsmanager.amazonaws.com";

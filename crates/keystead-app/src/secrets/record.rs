@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::deletion::DELETE;
+use super::rotation::ROTATE;
 
 /// Secrets, by `account/region/name`.
 pub(super) const SECRETS: Collection = Collection("secrets.secret");
@@ -117,7 +118,7 @@ pub(super) fn value_of(secret: &Secret, id: &str) -> String {
     key
 }
 
-/// Adds a secret to the commit as it is after a change, with where it stands and when its end is due.
+/// Adds a secret to the commit as it is after a change, with where it stands and when its end or its rotation is due.
 pub(super) fn put(batch: &mut Batch, before: Option<&Secret>, after: &Secret, expect: Expect) {
     let at = place(after);
     batch.put(SECRETS, at.as_str(), &SecretRecord(after.clone()), expect);
@@ -131,15 +132,24 @@ pub(super) fn put(batch: &mut Batch, before: Option<&Secret>, after: &Secret, ex
         }
         batch.put(INDEX, new, &(), Expect::Any);
     }
-    let due = |secret: &Secret| secret.deletion.map(|deletion| deletion.due);
-    match (before.and_then(due), due(after)) {
-        (old, Some(due)) if old != Some(due) => {
-            batch.enqueue(DELETE, at, due, &());
+    let ends = |secret: &Secret| secret.deletion.map(|deletion| deletion.due);
+    let rotates = |secret: &Secret| match secret.deletion {
+        None => secret.rotation.due(),
+        Some(_) => None,
+    };
+    for (queue, old, new) in [
+        (DELETE, before.and_then(ends), ends(after)),
+        (ROTATE, before.and_then(rotates), rotates(after)),
+    ] {
+        match (old, new) {
+            (old, Some(due)) if old != Some(due) => {
+                batch.enqueue(queue, at.as_str(), due, &());
+            }
+            (Some(_), None) => {
+                batch.cancel(queue, at.as_str());
+            }
+            _ => {}
         }
-        (Some(_), None) => {
-            batch.cancel(DELETE, at);
-        }
-        _ => {}
     }
 }
 
@@ -150,5 +160,6 @@ pub(super) fn remove(batch: &mut Batch, secret: &Secret, expect: Expect) {
     for order in Order::ALL {
         batch.delete(INDEX, order.place(secret), Expect::Any);
     }
+    batch.cancel(ROTATE, at.as_str());
     batch.cancel(DELETE, at);
 }

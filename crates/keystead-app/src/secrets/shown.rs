@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use keystead_core::secrets::{Replica, RotationRules, Secret, Status};
 use keystead_core::tags::Tags;
 use keystead_wire::secretsmanager as wire;
@@ -18,7 +19,10 @@ pub(super) fn entry(secret: &Secret) -> wire::SecretListEntry {
         kms_key_id: secret.kms_key.clone(),
         rotation_enabled: rotation.enabled,
         rotation_lambda_arn: rotation.function.clone(),
-        rotation_rules: rotation.rules.as_ref().map(rules),
+        rotation_rules: rotation
+            .rules
+            .as_ref()
+            .map(|given| rules(given, rotation.last)),
         external_secret_rotation_metadata: external.map(|external| metadata(&external.metadata)),
         external_secret_rotation_role_arn: external.and_then(|external| external.role.clone()),
         last_rotated_date: rotation.last,
@@ -74,9 +78,13 @@ fn labels(secret: &Secret) -> Option<BTreeMap<String, Vec<String>>> {
     (!all.is_empty()).then_some(all)
 }
 
-fn rules(rules: &RotationRules) -> wire::RotationRulesType {
+/// `RotationRules`; after a rotation with the days of a schedule that was given otherwise (API reference,
+/// `AutomaticallyAfterDays`).
+fn rules(rules: &RotationRules, last: Option<Timestamp>) -> wire::RotationRulesType {
+    let schedule = rules.schedule().ok().flatten();
+    let days = last.and_then(|last| schedule?.days(last));
     wire::RotationRulesType {
-        automatically_after_days: rules.after_days,
+        automatically_after_days: rules.after_days.or(days),
         duration: rules.duration.clone(),
         schedule_expression: rules.schedule.clone(),
     }

@@ -66,6 +66,7 @@ fn all() -> Vec<Task> {
         pca::SIGNERS,
         secrets::DELETE,
         secrets::PURGE,
+        secrets::ROTATE,
         kms_keys::SCRUB,
         pca::RETENTION,
         tokens::TOKENS,

@@ -1,4 +1,4 @@
-//! What secrets do by themselves: end.
+//! What secrets do by themselves: rotate, and end.
 
 use std::sync::Arc;
 
@@ -22,10 +22,20 @@ pub(super) const PURGE: Task = Task {
     quiet: false,
 };
 
+pub(super) const ROTATE: Task = Task {
+    queue: secrets::ROTATE,
+    step: rotate,
+    quiet: false,
+};
+
 fn delete<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     secrets::end(app, lease).boxed()
 }
 
 fn purge<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
     secrets::purge(app, lease).boxed()
+}
+
+fn rotate<'a>(app: &'a Arc<App>, lease: &'a Lease) -> BoxFuture<'a, Result<Outcome>> {
+    secrets::carry_on(app, lease).boxed()
 }

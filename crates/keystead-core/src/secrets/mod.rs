@@ -11,6 +11,7 @@ pub mod filter;
 mod name;
 pub mod password;
 mod replication;
+mod rotate;
 mod secret;
 #[cfg(test)]
 mod testing;
@@ -21,6 +22,7 @@ pub use deletion::{Deletion, Window};
 pub use fault::Fault;
 pub use name::{Named, check_name, is_suffix};
 pub use replication::{Replica, Replication, Status};
+pub use rotate::Turn;
 pub use secret::{External, Rotation, RotationRules, Secret};
 pub use tie::{Tie, Tied};
 pub use version::{

@@ -9,6 +9,7 @@ use super::tie::Tie;
 use super::version::Version;
 use crate::arn::{AccountId, Arn, Region};
 use crate::error::{Error, ErrorKind, Result};
+use crate::rotation::Run;
 use crate::tags::{self, Tags};
 
 /// A secret.
@@ -69,6 +70,18 @@ pub struct Rotation {
     pub last: Option<Timestamp>,
     /// When the next is due at the latest.
     pub next: Option<Timestamp>,
+    /// When the next begins, within its window.
+    #[serde(default)]
+    pub begin: Option<Timestamp>,
+    /// When the rules were set.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// The administrator's secret that may be used, since whoever turned rotation on may read it.
+    #[serde(default)]
+    pub administrator: Option<String>,
+    /// The rotation under way.
+    #[serde(default)]
+    pub run: Option<Run>,
 }
 
 /// When a secret rotates.

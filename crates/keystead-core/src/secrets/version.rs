@@ -69,6 +69,24 @@ pub enum Put {
     There,
 }
 
+impl<'a> Select<'a> {
+    /// The version of this id.
+    pub fn id(id: &'a str) -> Self {
+        Self {
+            id: Some(id),
+            label: None,
+        }
+    }
+
+    /// The version with this label.
+    pub fn label(label: &'a str) -> Self {
+        Self {
+            id: None,
+            label: Some(label),
+        }
+    }
+}
+
 impl Version {
     /// Whether it has this label.
     pub fn has(&self, label: &str) -> bool {
@@ -211,6 +229,13 @@ impl Secret {
         after.changed_at = now;
         *self = after;
         Ok(())
+    }
+
+    /// Takes its value from a version that nobody can have used: it waits for another one.
+    pub fn forget_value(&mut self, id: &str) {
+        if let Some(version) = self.versions.iter_mut().find(|version| version.id == id) {
+            version.has_value = false;
+        }
     }
 
     /// Moves a label from a version to another, or attaches it, or takes it away (UpdateSecretVersionStage).

@@ -20,6 +20,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
     operations: &[
         &operation::ASSOCIATE_CROSS_ACCOUNT_REPLICA,
         &operation::BATCH_GET_SECRET_VALUE,
+        &operation::CANCEL_ROTATE_SECRET,
         &operation::CREATE_SECRET,
         &operation::DELETE_RESOURCE_POLICY,
         &operation::DELETE_SECRET,
@@ -36,6 +37,7 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::REMOVE_REGIONS_FROM_REPLICATION,
         &operation::REPLICATE_SECRET_TO_REGIONS,
         &operation::RESTORE_SECRET,
+        &operation::ROTATE_SECRET,
         &operation::STOP_REPLICATION_TO_REPLICA,
         &operation::TAG_RESOURCE,
         &operation::UNTAG_RESOURCE,
@@ -224,6 +226,28 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("secretsmanager:BatchGetSecretValue"),
             resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static CANCEL_ROTATE_SECRET: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CancelRotateSecret",
+        input: &schema::CANCEL_ROTATE_SECRET_REQUEST,
+        output: &schema::CANCEL_ROTATE_SECRET_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INTERNAL_SERVICE_ERROR,
+            &error::INVALID_PARAMETER_EXCEPTION,
+            &error::INVALID_REQUEST_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("secretsmanager:CancelRotateSecret"),
+            resource: "Secret",
             keys: &[],
         },
         http: None,
@@ -617,6 +641,28 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static ROTATE_SECRET: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "RotateSecret",
+        input: &schema::ROTATE_SECRET_REQUEST,
+        output: &schema::ROTATE_SECRET_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INTERNAL_SERVICE_ERROR,
+            &error::INVALID_PARAMETER_EXCEPTION,
+            &error::INVALID_REQUEST_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("secretsmanager:RotateSecret"),
+            resource: "Secret",
+            keys: &[("secretsmanager:RotationLambdaARN", &["RotationLambdaARN"])],
+        },
+        http: None,
+    };
+
     pub(crate) static STOP_REPLICATION_TO_REPLICA: OperationDef = OperationDef {
         service: &SERVICE,
         name: "StopReplicationToReplica",
@@ -782,6 +828,17 @@ impl Operation for BatchGetSecretValue {
     type Output = BatchGetSecretValueResponse;
     const NAME: &'static str = "BatchGetSecretValue";
     const DEF: &'static OperationDef = &operation::BATCH_GET_SECRET_VALUE;
+}
+
+/// The operation `CancelRotateSecret`.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelRotateSecret;
+
+impl Operation for CancelRotateSecret {
+    type Input = CancelRotateSecretRequest;
+    type Output = CancelRotateSecretResponse;
+    const NAME: &'static str = "CancelRotateSecret";
+    const DEF: &'static OperationDef = &operation::CANCEL_ROTATE_SECRET;
 }
 
 /// The operation `CreateSecret`.
@@ -958,6 +1015,17 @@ impl Operation for RestoreSecret {
     type Output = RestoreSecretResponse;
     const NAME: &'static str = "RestoreSecret";
     const DEF: &'static OperationDef = &operation::RESTORE_SECRET;
+}
+
+/// The operation `RotateSecret`.
+#[derive(Clone, Copy, Debug)]
+pub struct RotateSecret;
+
+impl Operation for RotateSecret {
+    type Input = RotateSecretRequest;
+    type Output = RotateSecretResponse;
+    const NAME: &'static str = "RotateSecret";
+    const DEF: &'static OperationDef = &operation::ROTATE_SECRET;
 }
 
 /// The operation `StopReplicationToReplica`.
@@ -1220,6 +1288,72 @@ impl IntoValue for BatchGetSecretValueResponse {
             self.secret_values.map(IntoValue::into_value),
             self.next_token.map(IntoValue::into_value),
             self.errors.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CancelRotateSecretRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancelRotateSecretRequest {
+    /// `SecretId`: text of 1 to 2048 characters; required.
+    pub secret_id: String,
+}
+
+impl Shape for CancelRotateSecretRequest {
+    fn schema() -> &'static Schema {
+        &schema::CANCEL_ROTATE_SECRET_REQUEST
+    }
+}
+
+impl FromValue for CancelRotateSecretRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CANCEL_ROTATE_SECRET_REQUEST)?;
+        Ok(Self {
+            secret_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CancelRotateSecretRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.secret_id.into_value())])
+    }
+}
+
+/// The structure `CancelRotateSecretResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelRotateSecretResponse {
+    /// `ARN`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `Name`: text of 1 to 256 characters.
+    pub name: Option<String>,
+    /// `VersionId`: text of 32 to 64 characters.
+    pub version_id: Option<String>,
+}
+
+impl Shape for CancelRotateSecretResponse {
+    fn schema() -> &'static Schema {
+        &schema::CANCEL_ROTATE_SECRET_RESPONSE
+    }
+}
+
+impl FromValue for CancelRotateSecretResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CANCEL_ROTATE_SECRET_RESPONSE)?;
+        Ok(Self {
+            arn: fields.optional()?,
+            name: fields.optional()?,
+            version_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CancelRotateSecretResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.arn.map(IntoValue::into_value),
+            self.name.map(IntoValue::into_value),
+            self.version_id.map(IntoValue::into_value),
         ])
     }
 }
@@ -2961,6 +3095,100 @@ impl IntoValue for RestoreSecretResponse {
     }
 }
 
+/// The structure `RotateSecretRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RotateSecretRequest {
+    /// `SecretId`: text of 1 to 2048 characters; required.
+    pub secret_id: String,
+    /// `ClientRequestToken`: text of 32 to 64 characters.
+    pub client_request_token: Option<String>,
+    /// `RotationLambdaARN`: text of 0 to 2048 characters.
+    pub rotation_lambda_arn: Option<String>,
+    /// `RotationRules`: structure.
+    pub rotation_rules: Option<RotationRulesType>,
+    /// `ExternalSecretRotationMetadata`: list.
+    pub external_secret_rotation_metadata: Option<Vec<ExternalSecretRotationMetadataItem>>,
+    /// `ExternalSecretRotationRoleArn`: text of 20 to 2048 characters.
+    pub external_secret_rotation_role_arn: Option<String>,
+    /// `RotateImmediately`: truth value.
+    pub rotate_immediately: Option<bool>,
+}
+
+impl Shape for RotateSecretRequest {
+    fn schema() -> &'static Schema {
+        &schema::ROTATE_SECRET_REQUEST
+    }
+}
+
+impl FromValue for RotateSecretRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ROTATE_SECRET_REQUEST)?;
+        Ok(Self {
+            secret_id: fields.required()?,
+            client_request_token: fields.optional()?,
+            rotation_lambda_arn: fields.optional()?,
+            rotation_rules: fields.optional()?,
+            external_secret_rotation_metadata: fields.optional()?,
+            external_secret_rotation_role_arn: fields.optional()?,
+            rotate_immediately: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for RotateSecretRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.secret_id.into_value()),
+            self.client_request_token.map(IntoValue::into_value),
+            self.rotation_lambda_arn.map(IntoValue::into_value),
+            self.rotation_rules.map(IntoValue::into_value),
+            self.external_secret_rotation_metadata
+                .map(IntoValue::into_value),
+            self.external_secret_rotation_role_arn
+                .map(IntoValue::into_value),
+            self.rotate_immediately.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `RotateSecretResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RotateSecretResponse {
+    /// `ARN`: text of 20 to 2048 characters.
+    pub arn: Option<String>,
+    /// `Name`: text of 1 to 256 characters.
+    pub name: Option<String>,
+    /// `VersionId`: text of 32 to 64 characters.
+    pub version_id: Option<String>,
+}
+
+impl Shape for RotateSecretResponse {
+    fn schema() -> &'static Schema {
+        &schema::ROTATE_SECRET_RESPONSE
+    }
+}
+
+impl FromValue for RotateSecretResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::ROTATE_SECRET_RESPONSE)?;
+        Ok(Self {
+            arn: fields.optional()?,
+            name: fields.optional()?,
+            version_id: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for RotateSecretResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.arn.map(IntoValue::into_value),
+            self.name.map(IntoValue::into_value),
+            self.version_id.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `RotationRulesType`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RotationRulesType {
@@ -4063,6 +4291,42 @@ pub(crate) mod schema {
         name: "BooleanType",
         sensitive: false,
         kind: Kind::Boolean,
+    };
+
+    pub(crate) static CANCEL_ROTATE_SECRET_REQUEST: Schema = Schema {
+        name: "CancelRotateSecretRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "SecretId",
+            wire_name: "SecretId",
+            schema: &SECRET_ID_TYPE,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static CANCEL_ROTATE_SECRET_RESPONSE: Schema = Schema {
+        name: "CancelRotateSecretResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ARN",
+                wire_name: "ARN",
+                schema: &SECRET_ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &SECRET_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &SECRET_VERSION_ID_TYPE,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static CLIENT_REQUEST_TOKEN_TYPE: Schema = Schema {
@@ -5712,6 +5976,80 @@ pub(crate) mod schema {
             pattern: None,
             values: &[],
         },
+    };
+
+    pub(crate) static ROTATE_SECRET_REQUEST: Schema = Schema {
+        name: "RotateSecretRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "SecretId",
+                wire_name: "SecretId",
+                schema: &SECRET_ID_TYPE,
+                required: true,
+            },
+            Member {
+                name: "ClientRequestToken",
+                wire_name: "ClientRequestToken",
+                schema: &CLIENT_REQUEST_TOKEN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RotationLambdaARN",
+                wire_name: "RotationLambdaARN",
+                schema: &ROTATION_LAMBDA_ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RotationRules",
+                wire_name: "RotationRules",
+                schema: &ROTATION_RULES_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ExternalSecretRotationMetadata",
+                wire_name: "ExternalSecretRotationMetadata",
+                schema: &EXTERNAL_SECRET_ROTATION_METADATA_TYPE,
+                required: false,
+            },
+            Member {
+                name: "ExternalSecretRotationRoleArn",
+                wire_name: "ExternalSecretRotationRoleArn",
+                schema: &ROLE_ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "RotateImmediately",
+                wire_name: "RotateImmediately",
+                schema: &BOOLEAN_TYPE,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static ROTATE_SECRET_RESPONSE: Schema = Schema {
+        name: "RotateSecretResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "ARN",
+                wire_name: "ARN",
+                schema: &SECRET_ARN_TYPE,
+                required: false,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &SECRET_NAME_TYPE,
+                required: false,
+            },
+            Member {
+                name: "VersionId",
+                wire_name: "VersionId",
+                schema: &SECRET_VERSION_ID_TYPE,
+                required: false,
+            },
+        ]),
     };
 
     pub(crate) static ROTATION_ENABLED_TYPE: Schema = Schema {

@@ -15,6 +15,7 @@ use keystead_wire::acm_pca as wire;
 use parking_lot::Mutex;
 
 use super::super::*;
+use crate::outbound::Rotators;
 use crate::{App, AppOptions, Ctx, Env, HsmOptions, OpenError, Principal};
 
 /// 2030-01-01T00:00:00Z, so that OpenSSL, which has a clock of its own, is always told the time.
@@ -24,6 +25,7 @@ pub(crate) struct World {
     pub(crate) app: Arc<App>,
     clock: Arc<Clock>,
     pub(crate) dir: tempfile::TempDir,
+    rotators: Rotators,
 }
 
 /// The time, and how long expired certificates are kept.
@@ -37,22 +39,42 @@ impl Env for Clock {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Rotators::none()).await
+    }
+
+    /// With these rotators.
+    pub(crate) async fn with(rotators: Rotators) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(Clock(
             Mutex::new(Timestamp::from_second(START).unwrap()),
             Mutex::default(),
         ));
-        let app = open(&dir, &clock).await;
-        Self { app, clock, dir }
+        let app = open(&dir, &clock, &rotators).await;
+        Self {
+            app,
+            clock,
+            dir,
+            rotators,
+        }
     }
 
     /// Ends the server and starts another on what it left.
     pub(crate) async fn restart(self) -> Self {
-        let Self { app, clock, dir } = self;
+        let Self {
+            app,
+            clock,
+            dir,
+            rotators,
+        } = self;
         app.store.close().await;
         drop(app);
-        let app = open(&dir, &clock).await;
-        Self { app, clock, dir }
+        let app = open(&dir, &clock, &rotators).await;
+        Self {
+            app,
+            clock,
+            dir,
+            rotators,
+        }
     }
 
     /// Has expired certificates kept for so long, from the next start on.
@@ -355,10 +377,10 @@ impl World {
 
 /// A child that another test has just forked holds the lock of a directory for as long as it has not become another
 /// program: whoever opens it again waits for that.
-async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
+async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>, rotators: &Rotators) -> Arc<App> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match try_open(dir, clock).await {
+        match try_open(dir, clock, rotators).await {
             Ok(app) => return app,
             Err(error) => {
                 let locked = error.to_string().contains("is in use by process");
@@ -369,7 +391,11 @@ async fn open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Arc<App> {
     }
 }
 
-async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App>, OpenError> {
+async fn try_open(
+    dir: &tempfile::TempDir,
+    clock: &Arc<Clock>,
+    rotators: &Rotators,
+) -> Result<Arc<App>, OpenError> {
     let options = AppOptions {
         hsm: HsmOptions::default(),
         known_keys: keystead_core::lint::KnownKeys::default(),
@@ -383,6 +409,7 @@ async fn try_open(dir: &tempfile::TempDir, clock: &Arc<Clock>) -> Result<Arc<App
         env: Arc::clone(clock) as Arc<dyn Env>,
         fetch: crate::outbound::nothing(),
         exchange: crate::outbound::nobody(),
+        rotators: rotators.clone(),
     };
     Ok(App::open(options).await?.0)
 }

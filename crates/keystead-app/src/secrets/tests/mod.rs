@@ -2,4 +2,4 @@
 
 mod crash;
 mod ending;
-mod world;
+pub(in crate::secrets) mod world;

@@ -10,10 +10,11 @@ use keystead_wire::secretsmanager as wire;
 use keystead_wire::shape::{FromValue as _, IntoValue as _, Operation};
 
 use crate::dispatch;
+use crate::outbound::Rotators;
 use crate::pca::tests::world as pca_world;
 use crate::secrets::record::{INDEX, SECRETS, SecretRecord, VALUES, ValueRecord};
 
-pub(super) struct World(pca_world::World);
+pub(in crate::secrets) struct World(pca_world::World);
 
 impl Deref for World {
     type Target = pca_world::World;
@@ -24,20 +25,25 @@ impl Deref for World {
 }
 
 /// AWS's code and message.
-pub(super) type Refusal = (&'static str, String);
+pub(in crate::secrets) type Refusal = (&'static str, String);
 
-pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
-pub(super) const HOME: &str = "us-east-1";
-pub(super) const AWAY: &str = "eu-west-1";
-pub(super) const BOTH: [Failure; 2] = [Failure::Refused, Failure::Unheard];
+pub(in crate::secrets) const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(in crate::secrets) const HOME: &str = "us-east-1";
+pub(in crate::secrets) const AWAY: &str = "eu-west-1";
+pub(in crate::secrets) const BOTH: [Failure; 2] = [Failure::Refused, Failure::Unheard];
 
 /// Longer than any wait after a failure, and than a lease.
-pub(super) const WHILE: SignedDuration = SignedDuration::from_mins(10);
+pub(in crate::secrets) const WHILE: SignedDuration = SignedDuration::from_mins(10);
 
 impl World {
     /// With the service's own key made, so that what is counted are the commits of secrets.
-    pub(super) async fn new() -> Self {
-        let world = Self(pca_world::World::new().await);
+    pub(in crate::secrets) async fn new() -> Self {
+        Self::with(Rotators::none()).await
+    }
+
+    /// With these rotators.
+    pub(in crate::secrets) async fn with(rotators: Rotators) -> Self {
+        let world = Self(pca_world::World::with(rotators).await);
         world.create("first", Some("value")).await.unwrap();
         world.delete("first", None).await.unwrap();
         world.run_due().await;
@@ -45,7 +51,7 @@ impl World {
     }
 
     /// Calls an operation as a client of the account does.
-    pub(super) async fn call<O: Operation>(
+    pub(in crate::secrets) async fn call<O: Operation>(
         &self,
         region: &str,
         input: O::Input,
@@ -56,7 +62,7 @@ impl World {
         Ok(O::Output::from_value(answer).unwrap())
     }
 
-    pub(super) async fn create(
+    pub(in crate::secrets) async fn create(
         &self,
         name: &str,
         value: Option<&str>,
@@ -77,7 +83,7 @@ impl World {
         self.call::<wire::CreateSecret>(HOME, input).await
     }
 
-    pub(super) async fn put(
+    pub(in crate::secrets) async fn put(
         &self,
         name: &str,
         value: &str,
@@ -94,11 +100,15 @@ impl World {
     }
 
     /// The value with this label.
-    pub(super) async fn read(&self, name: &str, label: &str) -> Result<String, Refusal> {
+    pub(in crate::secrets) async fn read(
+        &self,
+        name: &str,
+        label: &str,
+    ) -> Result<String, Refusal> {
         self.read_in(HOME, name, label).await
     }
 
-    pub(super) async fn read_in(
+    pub(in crate::secrets) async fn read_in(
         &self,
         region: &str,
         name: &str,
@@ -114,7 +124,7 @@ impl World {
     }
 
     /// Deletes it after so many days, or at once.
-    pub(super) async fn delete(
+    pub(in crate::secrets) async fn delete(
         &self,
         name: &str,
         days: Option<i64>,
@@ -127,14 +137,14 @@ impl World {
         self.call::<wire::DeleteSecret>(HOME, input).await
     }
 
-    pub(super) async fn stored(&self, name: &str) -> Option<Secret> {
+    pub(in crate::secrets) async fn stored(&self, name: &str) -> Option<Secret> {
         let at = format!("123456789012/{HOME}/{name}");
         let found = self.app.store.get::<SecretRecord>(SECRETS, &at).await;
         found.unwrap().map(|found| found.value.0)
     }
 
     /// How many records there are of secrets, of values and in the index.
-    pub(super) async fn records(&self) -> (usize, usize, usize) {
+    pub(in crate::secrets) async fn records(&self) -> (usize, usize, usize) {
         let store = &self.app.store;
         let secrets = store.scan::<SecretRecord>(SECRETS, "", None, 1000).await;
         let values = store.scan::<ValueRecord>(VALUES, "", None, 1000).await;
@@ -147,7 +157,7 @@ impl World {
     }
 
     /// Whether the call fails with its Nth commit; where it has fewer commits it goes well.
-    pub(super) async fn fails<T: std::fmt::Debug>(
+    pub(in crate::secrets) async fn fails<T: std::fmt::Debug>(
         &self,
         failure: Failure,
         nth: usize,
@@ -167,6 +177,6 @@ impl World {
 }
 
 /// A token of 32 characters that this text determines.
-pub(super) fn token(text: &str) -> String {
+pub(in crate::secrets) fn token(text: &str) -> String {
     format!("{text:-<32}")
 }
