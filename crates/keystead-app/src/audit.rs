@@ -6,15 +6,19 @@
 //! before its signature is verified has no identity and leaves no event: it is counted
 //! (`keystead_refused_total`), so that a flood of nonsense cannot fill the journal.
 
+mod service;
+
 use jiff::Timestamp;
-use keystead_core::{AccountId, Error, ErrorKind, Region};
+use keystead_core::{AccountId, Error, ErrorKind};
 use keystead_wire::schema::{Kind, OperationDef, Schema};
 use keystead_wire::value::Value;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 use crate::sts::Session;
-use crate::{App, Ctx, Principal, PrincipalKind, fault};
+use crate::{Ctx, Principal, PrincipalKind, fault};
+
+pub(crate) use self::service::ServiceEvent;
 
 /// How a call ended.
 pub(crate) enum Ending<'a> {
@@ -55,56 +59,6 @@ pub(crate) fn event(
     })
 }
 
-/// Something that a service noticed by itself: nobody called (CloudTrail user guide, "AWS service events").
-pub(crate) struct ServiceEvent<'a> {
-    /// The service's signing name.
-    pub(crate) service: &'static str,
-    /// The event's name.
-    pub(crate) name: &'static str,
-    /// Whom it concerns.
-    pub(crate) account: &'a AccountId,
-    /// Where.
-    pub(crate) region: &'a Region,
-    /// What it is about: type, by CloudFormation's name, and ARN.
-    pub(crate) resource: (&'static str, &'a str),
-    /// What there is to tell.
-    pub(crate) details: serde_json::Value,
-}
-
-/// Writes down what a service noticed by itself.
-pub(crate) async fn record_service_event(app: &App, event: &ServiceEvent<'_>) -> Result<(), Error> {
-    let by = format!("{}.amazonaws.com", event.service);
-    let account = event.account.as_str();
-    let (kind, arn) = event.resource;
-    let document = serde_json::json!({
-        "eventVersion": EVENT_VERSION,
-        "userIdentity": { "accountId": account, "invokedBy": by },
-        "eventTime": seconds(app.env.now()),
-        "eventSource": by,
-        "eventName": event.name,
-        "awsRegion": event.region.as_str(),
-        "sourceIPAddress": by,
-        "userAgent": by,
-        "requestParameters": null,
-        "responseElements": null,
-        "eventID": crate::ids::uuid()?,
-        "readOnly": false,
-        "resources": [{ "accountId": account, "type": kind, "ARN": arn }],
-        "eventType": "AwsServiceEvent",
-        "managementEvent": true,
-        "recipientAccountId": account,
-        "serviceEventDetails": event.details,
-        "eventCategory": "Management",
-    });
-    let appended = app.journal.append(document.to_string().into_bytes()).await;
-    appended.map(drop).map_err(|error| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!("an event of {} can't be recorded: {error}", event.name),
-        )
-    })
-}
-
 /// Writes down what a service did in the name of the caller of `ctx`: an operation that reads, its own or another service's,
 /// refused or not.
 pub(crate) async fn record_through(
@@ -131,35 +85,6 @@ pub(crate) async fn record_through(
     append(ctx, event.map_err(unwritable)?).await
 }
 
-/// Writes down what the service of `ctx` did by itself (CloudTrail user guide, "AWS service events").
-pub(crate) async fn record_service_event(
-    ctx: &Ctx,
-    service: &'static str,
-    name: &'static str,
-    details: serde_json::Value,
-) -> Result<(), Error> {
-    let event = serde_json::json!({
-        "eventVersion": EVENT_VERSION,
-        "userIdentity": Identity(ctx, None),
-        "eventTime": seconds(ctx.now),
-        "eventSource": service,
-        "eventName": name,
-        "awsRegion": ctx.region.as_str(),
-        "sourceIPAddress": service,
-        "userAgent": service,
-        "requestParameters": null,
-        "responseElements": null,
-        "additionalEventData": details,
-        "eventID": crate::ids::uuid()?,
-        "readOnly": false,
-        "eventType": "AwsServiceEvent",
-        "managementEvent": true,
-        "recipientAccountId": account(&ctx.principal).as_str(),
-        "eventCategory": "Management",
-    });
-    append(ctx, serde_json::to_vec(&event).map_err(unwritable)?).await
-}
-
 /// Appends an event to the journal; where it does not take it, the call may not be answered.
 pub(crate) async fn append(ctx: &Ctx, event: Vec<u8>) -> Result<(), Error> {
     ctx.app.journal.append(event).await.map_err(|error| {
@@ -178,63 +103,6 @@ pub(crate) fn unwritable(error: serde_json::Error) -> Error {
         ErrorKind::Internal,
         format!("cannot write an audit event: {error}"),
     )
-}
-
-/// What a service does on its own account and tells of.
-pub(crate) struct ServiceEvent<'a> {
-    /// Its signing name.
-    pub(crate) service: &'a str,
-    /// EventBridge's detail type.
-    pub(crate) detail_type: &'a str,
-    /// Whose resource it is.
-    pub(crate) account: &'a AccountId,
-    /// Where it is.
-    pub(crate) region: &'a Region,
-    /// Its ARN.
-    pub(crate) resource: &'a str,
-    /// EventBridge's detail.
-    pub(crate) detail: serde_json::Value,
-    /// The event's id, the same for both.
-    pub(crate) id: &'a str,
-    /// When.
-    pub(crate) at: Timestamp,
-}
-
-/// The event of what a service did by itself: EventBridge's event within a service event (CloudTrail
-/// user guide, "AWS service events").
-pub(crate) fn service_event(event: &ServiceEvent<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    let (time, account, region) = (seconds(event.at), event.account, event.region.as_str());
-    let principal = format!("{}.amazonaws.com", event.service);
-    serde_json::to_vec(&serde_json::json!({
-        "eventVersion": EVENT_VERSION,
-        "userIdentity": { "accountId": account.as_str(), "invokedBy": principal },
-        "eventTime": time,
-        "eventSource": principal,
-        "eventName": event.detail_type,
-        "awsRegion": region,
-        "sourceIPAddress": principal,
-        "userAgent": principal,
-        "requestParameters": null,
-        "responseElements": null,
-        "eventID": event.id,
-        "readOnly": false,
-        "resources": [{ "accountId": account.as_str(), "ARN": event.resource }],
-        "eventType": "AwsServiceEvent",
-        "managementEvent": true,
-        "recipientAccountId": account.as_str(),
-        "serviceEventDetails": {
-            "version": "0",
-            "id": event.id,
-            "detail-type": event.detail_type,
-            "source": format!("aws.{}", event.service),
-            "account": account.as_str(),
-            "time": time,
-            "region": region,
-            "resources": [event.resource],
-            "detail": event.detail,
-        },
-        "eventCategory": "Management",
-    }))
 }
 
 /// AWS's reading operations are recognisable by their verbs.

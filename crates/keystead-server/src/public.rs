@@ -60,10 +60,8 @@ pub(crate) fn asked<B>(request: &Request<B>, alone: bool) -> Option<Asked> {
         Some(_) if !alone && request.headers().contains_key(header::AUTHORIZATION) => None,
         Some(name) if get && is_uuid(name) => Some(Asked::List(name.to_owned())),
         Some(_) if get => Some(Asked::Nothing),
-        _ if path.starts_with("/crl/") => Some(match get {
-            true => Asked::Nothing,
-            false => Asked::By("GET, HEAD"),
-        }),
+        Some(_) if alone || path.starts_with("/crl/") => Some(Asked::By("GET, HEAD")),
+        // IAM Roles Anywhere has lists under `/crl/` too, without the ending.
         _ if !alone => None,
         _ if !get => Some(Asked::By("GET, HEAD, POST")),
         _ => Some(match ocsp_in(path) {

@@ -154,6 +154,7 @@ async fn announce_one(
     .await
 }
 
+/// EventBridge's event within a service event.
 async fn write(
     app: &App,
     place: &Place,
@@ -164,28 +165,28 @@ async fn write(
     now: Timestamp,
 ) -> Result<()> {
     let id = ids::uuid_of(&digest::sha256(unique.as_bytes()));
-    let event = audit::service_event(&audit::ServiceEvent {
+    let (time, region) = (audit::seconds(now), place.region.as_str());
+    let event = audit::ServiceEvent {
         service: "acm",
-        detail_type: kind,
+        name: kind,
         account: &place.account,
         region: &place.region,
         resource: &certificate.arn,
-        detail,
+        details: serde_json::json!({
+            "version": "0",
+            "id": id,
+            "detail-type": kind,
+            "source": "aws.acm",
+            "account": place.account.as_str(),
+            "time": time,
+            "region": region,
+            "resources": [certificate.arn],
+            "detail": detail,
+        }),
         id: &id,
         at: now,
-    });
-    let event = event.map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("cannot write an event: {error}"),
-        )
-    })?;
-    app.journal.append(event).await.map_err(|error| {
-        Error::new(
-            ErrorKind::Unavailable,
-            format!("the audit journal did not take an event: {error}"),
-        )
-    })
+    };
+    event.record(app).await
 }
 
 /// Whose certificates, where.

@@ -12,9 +12,9 @@ use keystead_store::{Batch, Lease};
 
 use super::convert;
 use super::record::{AUTHORITIES, Authority, authority_key};
-use crate::App;
 use crate::audit::{self, ServiceEvent};
 use crate::tasks::Outcome;
+use crate::{App, ids};
 
 /// Where authorities wait for the next thing to tell of their certificates.
 pub(crate) const EXPIRE_QUEUE: &str = "pca.expire";
@@ -48,10 +48,12 @@ pub(crate) async fn tell(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
             name,
             account: &ca.account,
             region: &ca.region,
-            resource: ("AWS::ACMPCA::CertificateAuthority", &arn),
+            resource: &arn,
             details: serde_json::json!({ "daysToExpiry": days, "notAfter": audit::seconds(not_after) }),
+            id: &ids::uuid()?,
+            at: now,
         };
-        audit::record_service_event(app, &event).await?;
+        event.record(app).await?;
     }
     let mut batch = Batch::new();
     match ca.next_notice(now) {

@@ -16,7 +16,7 @@ use super::change::commit;
 use super::find::{self, Found};
 use super::record::{VALUES, place, value_of};
 use super::seal::{self, Value};
-use crate::{App, Ctx, audit};
+use crate::{App, Ctx, audit, ids};
 
 /// Writes events of one secret into the audit journal.
 pub(super) struct Teller(Ctx, String);
@@ -28,7 +28,18 @@ impl Teller {
         if let (Some(cause), Some(details)) = (cause, details.as_object_mut()) {
             details.insert("Cause".into(), cause.into());
         }
-        audit::record_service_event(&self.0, SERVICE, name, details).await
+        let Self(ctx, arn) = self;
+        let event = audit::ServiceEvent {
+            service: "secretsmanager",
+            name,
+            account: ctx.account(),
+            region: &ctx.region,
+            resource: arn,
+            details,
+            id: &ids::uuid()?,
+            at: ctx.now,
+        };
+        event.record(&ctx.app).await
     }
 }
 

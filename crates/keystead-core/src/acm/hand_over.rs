@@ -23,7 +23,10 @@ impl Certificate {
         authority.clone_into(present);
         match &mut self.attempt {
             // A version under way goes to the new one with its key: it is asked under another token.
-            Some(attempt) => attempt.retry_at = attempt.retry_at.min(now),
+            Some(attempt) => {
+                attempt.authority = None;
+                attempt.retry_at = attempt.retry_at.min(now);
+            }
             None => {
                 self.attempt = Some(Attempt {
                     version: None,
@@ -32,6 +35,7 @@ impl Certificate {
                     retry_at: now,
                     tries: 0,
                     reason: None,
+                    authority: None,
                 });
             }
         }

@@ -1,8 +1,7 @@
 //! RSA keys that are well-formed and yet give their private half away.
 //!
 //! Each test is for one known fault of a key generator, and cheap enough to be made at every
-//! issuance: together they cost what a fiftieth of an RSA signature does. What they can't see is a key
-//! that somebody else knows; that is [`super::KnownKeys`]' part.
+//! issuance. What they can't see is a key that somebody else knows; that is [`super::KnownKeys`]' part.
 
 use num_bigint::BigUint;
 
