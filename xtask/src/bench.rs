@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds what users run, then measures it beside the machine's own limits.
 //!
-//! The measuring itself is `benches/bench.py`, and with `kms`, `revocation` or `secrets` as the first argument the script of that
-//! name: requests have to be signed by a real client, and the helpers of the tests start the server.
+//! The measuring itself is `benches/bench.py`, and with `kms`, `acm`, `revocation` or `secrets` as the first argument the script
+//! of that name: requests have to be signed by a real client, and the helpers of the tests start the server.
 
 use crate::{Outcome, shell, test};
 

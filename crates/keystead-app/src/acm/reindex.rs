@@ -25,14 +25,17 @@ impl Versioned for Reached {
     const MARKER: &'static str = "acm.index-reached/1";
 }
 
-/// Sees to it that everything is indexed some day. Costs one read where it is.
+/// Sees to it that everything is indexed some day. Costs one read where it is, or where a store is new one commit.
 pub(crate) async fn see_to_index(store: &Store, now: Timestamp) -> Result<()> {
     if store.get::<()>(FORMS, FORM).await?.is_some() {
         return Ok(());
     }
+    let any: Vec<Stored<CertificateRecord>> = store.scan(CERTIFICATES, "", None, 1).await?;
     let mut batch = Batch::new();
     batch.put(FORMS, FORM, &(), Expect::Absent);
-    batch.enqueue(INDEX_QUEUE, FORM, now, &Reached(None));
+    if !any.is_empty() {
+        batch.enqueue(INDEX_QUEUE, FORM, now, &Reached(None));
+    }
     match store.commit(batch).await {
         // Another server was quicker.
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
