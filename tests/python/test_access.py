@@ -123,6 +123,7 @@ BESIDE = {
     "AddRoleToInstanceProfile": ["iam:PassRole"],
     "GetTrustBundle": ["acm-pca:GetCertificateAuthorityCertificate"],
     "GetCertificateLogProof": ["acm-pca:GetCertificate"],
+    "StartReissue": ["acm-pca:IssueCertificate"],
     "StartTrustRollOver": [
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm-pca:IssueCertificate",
