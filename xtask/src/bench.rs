@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds what users run, then measures it beside the machine's own limits.
 //!
 //! The measuring itself is `benches/bench.py`, and with `kms`, `acm`, `revocation` or `secrets` as the first argument the script
-//! of that name: requests have to be signed by a real client, and the helpers of the tests start the server.
+//! for that: requests have to be signed by a real client, and the helpers of the tests start the server.
 
 use crate::{Outcome, shell, test};
 
@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
         Some((first, rest)) if first == "acm" => ("benches/acm.py", rest),
         Some((first, rest)) if first == "revocation" => ("benches/revocation.py", rest),
-        Some((first, rest)) if first == "secrets" => ("benches/secrets.py", rest),
+        Some((first, rest)) if first == "secrets" => ("benches/secret_values.py", rest),
         _ => ("benches/bench.py", arguments),
     };
     bench.arg(script).args(arguments);
