@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let (script, arguments) = match arguments.split_first() {
         Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
         Some((first, rest)) if first == "acm" => ("benches/acm.py", rest),
-        Some((first, rest)) if first == "revocation" => ("benches/revocation.py", rest),
+        Some((first, rest)) if first == "revocation" => ("benches/revoking.py", rest),
         Some((first, rest)) if first == "secrets" => ("benches/secret_values.py", rest),
         _ => ("benches/bench.py", arguments),
     };
