@@ -176,6 +176,11 @@ class PostgreSql(Database):
         self.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
 
 
+def hang_up(connection):
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class Wire:
     """Carries connections to a port. What the client sends comes in pieces, counted over all connections; when a test has
     armed the wire, the Nth piece is followed, or preceded, by what the test does, and the connection ends there."""
@@ -200,24 +205,32 @@ class Wire:
 
     def carry(self, client):
         with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.to)) as server:
-            muted = threading.Event()
-            back = threading.Thread(target=self.back, args=(server, client, muted), daemon=True)
-            back.start()
-            while piece := client.recv(65536):
-                with self.lock:
-                    self.pieces += 1
-                    hit = self.pieces == self.nth
-                if hit:
-                    muted.set()
-                    if not self.before:
-                        server.sendall(piece)
-                        # The server has it when it answers; the answer goes nowhere.
-                        server.settimeout(1)
-                        back.join(1)
-                    self.deed()
-                    self.done = True
-                    return
-                server.sendall(piece)
+            try:
+                self.forward(client, server)
+            finally:
+                # `back` reads from it, and a socket that is read from stays open when it is closed: a transaction under way
+                # would keep its locks for ever.
+                hang_up(server)
+
+    def forward(self, client, server):
+        muted = threading.Event()
+        back = threading.Thread(target=self.back, args=(server, client, muted), daemon=True)
+        back.start()
+        while piece := client.recv(65536):
+            with self.lock:
+                self.pieces += 1
+                hit = self.pieces == self.nth
+            if hit:
+                muted.set()
+                if not self.before:
+                    server.sendall(piece)
+                    # The server has it when it answers; the answer goes nowhere.
+                    server.settimeout(1)
+                    back.join(1)
+                self.deed()
+                self.done = True
+                return
+            server.sendall(piece)
 
     def back(self, server, client, muted):
         with contextlib.suppress(OSError):
@@ -225,8 +238,7 @@ class Wire:
                 if muted.is_set():
                     return
                 client.sendall(piece)
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        hang_up(client)
 
     def close(self):
         self.listener.close()

@@ -315,20 +315,9 @@ class Matrix:
         return dead.is_set()
 
 
-VICTIMS = pytest.mark.parametrize("victim", ["wire", "server", "database"])
-
-
-@VICTIMS
-def test_whatever_dies_a_label_logs_in_and_the_rotation_ends(own_server, database, victim):
-    survive(own_server, database, "", victim)
-
-
-@VICTIMS
-def test_whatever_dies_two_users_go_on_taking_turns(own_server, mariadb, victim):
-    survive(own_server, mariadb, "-alternating", victim)
-
-
-def survive(own_server, database, kind, victim):
+@pytest.mark.parametrize("victim", ["wire", "server", "database"])
+@pytest.mark.parametrize("kind", ["", "-alternating"])
+def test_whatever_dies_a_label_logs_in_and_the_rotation_ends(own_server, database, kind, victim):
     matrix = Matrix(own_server, database)
     died = 0
     for before in (True, False):
