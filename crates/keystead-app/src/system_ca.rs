@@ -243,10 +243,10 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
 
 fn linted(tbs: &[u8], issuer: &Issuer<'_>) -> Result<()> {
     lint::lint_tbs(tbs, issuer).map_err(|findings| {
-        let rules: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        let broken = lint::listed(&findings);
         Error::new(
             ErrorKind::InvalidArgs,
-            format!("the certificate would break {}", rules.join("; ")),
+            format!("the certificate would break {broken}"),
         )
     })
 }

@@ -11,10 +11,7 @@ use crate::App;
 /// Refuses a key, given as DER of its SubjectPublicKeyInfo, that is malformed, weak, or known to others; the
 /// message says why, and names every broken rule.
 pub(crate) fn refuse_weak(app: &App, spki_der: &[u8]) -> Result<(), String> {
-    lint::lint_key(spki_der).map_err(|findings| {
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        broken.join("; ")
-    })?;
+    lint::lint_key(spki_der).map_err(|findings| lint::listed(&findings))?;
     refuse_known(&app.known_keys, spki_der)
 }
 

@@ -154,11 +154,7 @@ async fn issuing(client: &Client, wanted: &Create, root: &str) -> Result<String,
             .call(ACM_PCA, "ImportCertificateAuthorityCertificate", &import)
             .await?;
     }
-    let permission = json!({
-        "CertificateAuthorityArn": arn,
-        "Actions": ["IssueCertificate", "GetCertificate", "ListPermissions"],
-        "Principal": "acm.amazonaws.com",
-    });
+    let permission = to_acm(&arn);
     match client
         .try_call(ACM_PCA, "CreatePermission", &permission)
         .await?
@@ -168,6 +164,15 @@ async fn issuing(client: &Client, wanted: &Create, root: &str) -> Result<String,
         }
         _ => Ok(arn),
     }
+}
+
+/// What has Certificate Manager renew what it issued from this authority.
+pub(crate) fn to_acm(arn: &str) -> Value {
+    json!({
+        "CertificateAuthorityArn": arn,
+        "Actions": ["IssueCertificate", "GetCertificate", "ListPermissions"],
+        "Principal": "acm.amazonaws.com",
+    })
 }
 
 #[derive(Clone, Copy)]

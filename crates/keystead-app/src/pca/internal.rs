@@ -333,6 +333,12 @@ pub(super) async fn owned(
     region: &Region,
     arn: &str,
 ) -> Result<Stored<Authority>> {
+    let key = own_key(account, region, arn)?;
+    load(&app.store, &key, arn, app.env.now()).await
+}
+
+/// The record key of the private CA of this ARN, in this account and region.
+pub(crate) fn own_key(account: &AccountId, region: &Region, arn: &str) -> Result<String> {
     let parsed = Arn::parse(arn)?;
     let id = parsed
         .resource
@@ -350,13 +356,7 @@ pub(super) async fn owned(
             format!("Could not find Certificate Authority {arn}."),
         ));
     }
-    load(
-        &app.store,
-        &authority_key(account, region, id),
-        arn,
-        app.env.now(),
-    )
-    .await
+    Ok(authority_key(account, region, id))
 }
 
 /// Longer than a server may be down before what it left halfway is no longer wanted.

@@ -179,10 +179,10 @@ pub(super) fn fresh_serial() -> Result<Serial> {
 /// Refuses, with this kind, what breaks a rule; the message names every broken rule.
 pub(super) fn linted(tbs: &[u8], issuer: &Issuer<'_>, kind: ErrorKind) -> Result<()> {
     lint::lint_tbs(tbs, issuer).map_err(|findings| {
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let broken = lint::listed(&findings);
         Error::new(
             kind,
-            format!("The certificate would not be valid: {}.", broken.join("; ")),
+            format!("The certificate would not be valid: {broken}."),
         )
     })
 }
@@ -379,10 +379,27 @@ fn compare(
     if authority.key.spec() == KeySpec::EcP256 {
         return Ok(());
     }
-    x509::verify_signature(&authority.spki, algorithm, tbs, signature).map_err(|fault| {
+    compare_signature(
+        &authority.spki,
+        algorithm,
+        tbs,
+        signature,
+        "a new certificate",
+    )
+}
+
+/// Refuses a signature that was just made, of `what`, and does not verify.
+pub(super) fn compare_signature(
+    spki: &[u8],
+    algorithm: SignatureAlgorithm,
+    signed: &[u8],
+    signature: &[u8],
+    what: &str,
+) -> Result<()> {
+    x509::verify_signature(spki, algorithm, signed, signature).map_err(|fault| {
         Error::new(
             ErrorKind::Internal,
-            format!("the signature of a new certificate does not verify ({fault}); suspect the machine's memory or processor"),
+            format!("the signature of {what} does not verify ({fault}); suspect the machine's memory or processor"),
         )
     })
 }

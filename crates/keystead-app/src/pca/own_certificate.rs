@@ -89,11 +89,8 @@ fn check(
 /// issues. What stands above may be old and odd, but its keys hold everything up.
 fn lint(ctx: &Ctx, certificate: &x509::Certificate, chain: &[x509::Certificate]) -> Result<()> {
     lint::lint_foreign(certificate.der()).map_err(|findings| {
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        malformed_because(&format!(
-            "The certificate is not valid: {}.",
-            broken.join("; ")
-        ))
+        let broken = lint::listed(&findings);
+        malformed_because(&format!("The certificate is not valid: {broken}."))
     })?;
     for (place, above) in (1..).zip(chain) {
         refuse_weak(&ctx.app, &above.spki_der).map_err(|why| {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use keystead_core::{AccountId, Error, ErrorKind, Region, Result};
 use keystead_store::Stored;
 
-use super::record::{STANDINGS, Standing, authority_key};
+use super::record::{STANDINGS, Standing};
+use crate::pca::internal::own_key;
 use crate::{App, pca};
 
 /// What peers must trust.
@@ -45,7 +46,7 @@ pub async fn bundle(app: &App, account: &AccountId, region: &Region, arn: &str) 
         if !seen.insert(name.clone()) {
             continue;
         }
-        let key = authority_key(account, region, &name)?;
+        let key = own_key(account, region, &name)?;
         let found = app.store.get::<Standing>(STANDINGS, &key).await?;
         let Some(Stored {
             version: newest,

@@ -26,9 +26,10 @@ pub use record::STANDINGS;
 pub(crate) use step::reconcile;
 
 use crate::access::{Act, Allowed};
+use crate::pca::internal::own_key;
 use crate::pca::{self, succession};
 use crate::{Ctx, ctx, cursor, ids};
-use record::{Loaded, ROLL_OVERS, Record, Standing, authority_key, key_of, place, put_standing};
+use record::{Loaded, ROLL_OVERS, Record, Standing, key_of, place, put_standing};
 
 const fn via(action: &'static str) -> Act<'static> {
     Act::Via {
@@ -82,7 +83,7 @@ pub(crate) async fn start_trust_roll_over(
     }
     let mut batch = Batch::new();
     for arn in roll_over.replacements.iter().flat_map(Replacement::both) {
-        let key = authority_key(ctx.account(), &ctx.region, arn)?;
+        let key = own_key(ctx.account(), &ctx.region, arn)?;
         let found = ctx.app.store.get::<Standing>(STANDINGS, &key).await?;
         let expect = match found {
             None => Expect::Absent,

@@ -1,11 +1,12 @@
 //! What is stored of roll-overs, and what an authority's name stands for.
 
 use jiff::Timestamp;
+use keystead_core::Result;
 use keystead_core::trust::{Phase, RollOver};
-use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result};
 use keystead_store::{Batch, Collection, Expect, Store, Stored, Version, Versioned};
 use serde::{Deserialize, Serialize};
 
+use crate::pca::internal::own_key;
 use crate::pca::succession::Place;
 
 /// Roll-overs, by `account/region/id`. They are kept.
@@ -109,26 +110,6 @@ pub(super) fn place(roll_over: &RollOver) -> Place<'_> {
     }
 }
 
-/// The record key of the authority of this ARN in this account and region.
-pub(super) fn authority_key(account: &AccountId, region: &Region, arn: &str) -> Result<String> {
-    let parsed = Arn::parse(arn)?;
-    let id = parsed.resource.strip_prefix("certificate-authority/");
-    let id = id.filter(|id| parsed.service == "acm-pca" && !id.contains('/'));
-    let id = id.ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidArn,
-            format!("The ARN '{arn}' is not that of a private CA."),
-        )
-    })?;
-    if parsed.account != account.as_str() || parsed.region != region.as_str() {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("Could not find Certificate Authority {arn}."),
-        ));
-    }
-    Ok(format!("{account}/{region}/{id}"))
-}
-
 /// Adds to `batch` what the names of the roll-over's authorities stand for now. `expect` says what must be
 /// there before.
 pub(super) fn put_standing(
@@ -137,7 +118,7 @@ pub(super) fn put_standing(
     arn: &str,
     expect: Expect,
 ) -> Result<()> {
-    let key = authority_key(&roll_over.account, &roll_over.region, arn)?;
+    let key = own_key(&roll_over.account, &roll_over.region, arn)?;
     let standing = Standing {
         roll_over: roll_over.arn(),
         over: roll_over.is_over(),

@@ -4,8 +4,8 @@
 //! numbers were given out before, and whether the list is meant for a part of the issuer's certificates.
 
 use super::der::{self, Fault, Reader, Tlv};
-use super::facts::Time;
-use super::{Finding, fields, oid, require, time};
+use super::facts::{Extension, Time, extension};
+use super::{Finding, fields, found, none, oid, one, require, time};
 use crate::x509::SignatureAlgorithm;
 
 /// What is known of who is going to sign a list.
@@ -25,23 +25,9 @@ pub struct CrlIssuer<'a> {
 
 /// Judges the DER of a TBSCertList that `issuer` is about to sign; answers every rule it breaks.
 pub fn lint_crl_tbs(der: &[u8], issuer: &CrlIssuer<'_>) -> Result<(), Vec<Finding>> {
-    let facts = Facts::read(der, issuer).map_err(|fault| {
-        vec![Finding {
-            rule: STRUCTURE,
-            message: format!("the list {fault}"),
-        }]
-    })?;
-    let findings: Vec<Finding> = RULES
-        .iter()
-        .filter_map(|(rule, check)| {
-            let message = check(&facts).err()?;
-            Some(Finding { rule, message })
-        })
-        .collect();
-    match findings.is_empty() {
-        true => Ok(()),
-        false => Err(findings),
-    }
+    let facts =
+        Facts::read(der, issuer).map_err(|fault| one(STRUCTURE, format!("the list {fault}")))?;
+    none(found(RULES.iter().map(|(rule, check)| (*rule, check(&facts)))).collect())
 }
 
 pub(super) type Check = fn(&Facts<'_>) -> Result<(), String>;
@@ -85,13 +71,6 @@ struct Entry<'a> {
     serial: &'a [u8],
     at: Tlv<'a>,
     extensions: Vec<Extension<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct Extension<'a> {
-    oid: &'a [u8],
-    critical: bool,
-    value: &'a [u8],
 }
 
 impl<'a> Facts<'a> {
@@ -176,19 +155,7 @@ fn read_extensions(list: Tlv<'_>) -> Result<Vec<Extension<'_>>, Fault> {
     let mut reader = list.inside();
     let mut all = Vec::new();
     while let Some(tlv) = reader.next()? {
-        if tlv.tag != der::SEQUENCE {
-            return Err("has an extension that is not a SEQUENCE");
-        }
-        let mut fields = tlv.inside();
-        let oid = fields.take(der::OID)?.content;
-        let critical = fields.optional(der::BOOLEAN)?;
-        let value = fields.take(der::OCTET_STRING)?.content;
-        fields.end()?;
-        all.push(Extension {
-            oid,
-            critical: critical.is_some_and(|flag| flag.content == [0xff]),
-            value,
-        });
+        all.push(extension(tlv)?);
     }
     if all.is_empty() {
         return Err("has a list of extensions that is there and empty");

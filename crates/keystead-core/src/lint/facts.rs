@@ -212,25 +212,25 @@ fn extensions(wrapped: Tlv<'_>) -> Result<Vec<Extension<'_>>, Fault> {
     let mut outer = wrapped.inside();
     let list = outer.take(der::SEQUENCE)?;
     outer.end()?;
-    elements(list)?
-        .into_iter()
-        .map(|tlv| {
-            if tlv.tag != der::SEQUENCE {
-                return Err("has an extension that is not a SEQUENCE");
-            }
-            let mut fields = tlv.inside();
-            let oid = fields.take(der::OID)?.content;
-            let critical = fields.optional(der::BOOLEAN)?;
-            let value = fields.take(der::OCTET_STRING)?.content;
-            fields.end()?;
-            Ok(Extension {
-                oid,
-                critical: critical.is_some_and(|flag| flag.content == [0xff]),
-                writes_default: critical.is_some_and(|flag| flag.content == [0x00]),
-                value,
-            })
-        })
-        .collect()
+    elements(list)?.into_iter().map(extension).collect()
+}
+
+/// One extension (RFC 5280 section 4.1): of a certificate, of a list, of a list's entry.
+pub(super) fn extension(tlv: Tlv<'_>) -> Result<Extension<'_>, Fault> {
+    if tlv.tag != der::SEQUENCE {
+        return Err("has an extension that is not a SEQUENCE");
+    }
+    let mut fields = tlv.inside();
+    let oid = fields.take(der::OID)?.content;
+    let critical = fields.optional(der::BOOLEAN)?;
+    let value = fields.take(der::OCTET_STRING)?.content;
+    fields.end()?;
+    Ok(Extension {
+        oid,
+        critical: critical.is_some_and(|flag| flag.content == [0xff]),
+        writes_default: critical.is_some_and(|flag| flag.content == [0x00]),
+        value,
+    })
 }
 
 fn basic_constraints(mut value: Reader<'_>) -> Result<BasicConstraints, Fault> {

@@ -73,6 +73,12 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// All findings in one line, for a message.
+pub fn listed(findings: &[Finding]) -> String {
+    let each: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    each.join("; ")
+}
+
 /// Judges the DER of a TBSCertificate that `issuer` is about to sign; answers every rule it breaks.
 pub fn lint_tbs(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Finding>> {
     judge(der, Some(issuer))
@@ -98,44 +104,39 @@ fn judge(der: &[u8], issuer: Option<&Issuer<'_>>) -> Result<(), Vec<Finding>> {
 }
 
 fn read<'a>(der: &'a [u8], issuer: Option<&'a Issuer<'a>>) -> Result<Facts<'a>, Vec<Finding>> {
-    Facts::read(der, issuer).map_err(|fault| {
-        vec![Finding {
-            rule: STRUCTURE,
-            message: format!("the certificate {fault}"),
-        }]
-    })
+    Facts::read(der, issuer).map_err(|fault| one(STRUCTURE, format!("the certificate {fault}")))
 }
 
 fn broken(facts: &Facts<'_>, rules: &[Rule]) -> impl Iterator<Item = Finding> {
-    rules.iter().filter_map(|rule| {
-        let message = (rule.check)(facts).err()?;
-        Some(Finding {
-            rule: rule.id,
-            message,
-        })
+    found(rules.iter().map(|rule| (rule.id, (rule.check)(facts))))
+}
+
+/// What rules find, given what each answers.
+fn found(
+    answers: impl Iterator<Item = (&'static str, Result<(), String>)>,
+) -> impl Iterator<Item = Finding> {
+    answers.filter_map(|(rule, answer)| {
+        let message = answer.err()?;
+        Some(Finding { rule, message })
     })
+}
+
+/// The one finding where no other can be looked for.
+fn one(rule: &'static str, message: String) -> Vec<Finding> {
+    vec![Finding { rule, message }]
 }
 
 /// Judges the DER of a SubjectPublicKeyInfo by itself: a key that comes in a request or an import, or
 /// one that a token has made. Part of [`lint_tbs`].
 pub fn lint_key(spki_der: &[u8]) -> Result<(), Vec<Finding>> {
-    let key = facts::read_key(spki_der).map_err(|fault| {
-        vec![Finding {
-            rule: STRUCTURE,
-            message: format!("the public key {fault}"),
-        }]
-    })?;
+    let key = facts::read_key(spki_der)
+        .map_err(|fault| one(STRUCTURE, format!("the public key {fault}")))?;
     none(judge_key(&key).collect())
 }
 
 fn judge_key(key: &Key<'_>) -> impl Iterator<Item = Finding> {
-    KEY_GROUPS.iter().copied().flatten().filter_map(|rule| {
-        let message = (rule.check)(key).err()?;
-        Some(Finding {
-            rule: rule.id,
-            message,
-        })
-    })
+    let rules = KEY_GROUPS.iter().copied().flatten();
+    found(rules.map(|rule| (rule.id, (rule.check)(key))))
 }
 
 fn none(findings: Vec<Finding>) -> Result<(), Vec<Finding>> {
@@ -153,12 +154,7 @@ pub fn lint_certificate(der: &[u8], issuer: &Issuer<'_>) -> Result<(), Vec<Findi
 }
 
 fn unwrap(certificate: &[u8]) -> Result<&[u8], Vec<Finding>> {
-    fields::unwrap(certificate).map_err(|message| {
-        vec![Finding {
-            rule: fields::ALGORITHMS_MATCH,
-            message,
-        }]
-    })
+    fields::unwrap(certificate).map_err(|message| one(fields::ALGORITHMS_MATCH, message))
 }
 
 /// The TBSCertificate within the DER of a certificate, for comparing with what was meant to be signed.

@@ -4,7 +4,7 @@
 
 use super::der::{self, Fault, Reader, Tlv};
 use super::facts::Time;
-use super::{Finding, require, time};
+use super::{Finding, found, none, one, require, time};
 
 /// What is known of who is going to sign an answer, and of what was asked.
 #[derive(Clone, Copy, Debug)]
@@ -23,23 +23,9 @@ pub struct OcspSigner<'a> {
 
 /// Judges the DER of a ResponseData that is about to be signed; answers every rule it breaks.
 pub fn lint_ocsp_data(der: &[u8], signer: &OcspSigner<'_>) -> Result<(), Vec<Finding>> {
-    let facts = Facts::read(der, signer).map_err(|fault| {
-        vec![Finding {
-            rule: STRUCTURE,
-            message: format!("the answer {fault}"),
-        }]
-    })?;
-    let findings: Vec<Finding> = RULES
-        .iter()
-        .filter_map(|(rule, check)| {
-            let message = check(&facts).err()?;
-            Some(Finding { rule, message })
-        })
-        .collect();
-    match findings.is_empty() {
-        true => Ok(()),
-        false => Err(findings),
-    }
+    let facts =
+        Facts::read(der, signer).map_err(|fault| one(STRUCTURE, format!("the answer {fault}")))?;
+    none(found(RULES.iter().map(|(rule, check)| (*rule, check(&facts)))).collect())
 }
 
 pub(super) type Check = fn(&Facts<'_>) -> Result<(), String>;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::ca::to_acm;
 use crate::client::{ACM, ACM_PCA, Client, text};
 
 /// The walkthrough's `SERVICES_DOMAIN`.
@@ -45,13 +46,8 @@ pub(super) async fn root_ca(client: &Client) -> Result<(String, String), Failure
     client
         .call(ACM_PCA, "ImportCertificateAuthorityCertificate", &import)
         .await?;
-    let permission = json!({
-        "CertificateAuthorityArn": arn,
-        "Actions": ["IssueCertificate", "GetCertificate", "ListPermissions"],
-        "Principal": "acm.amazonaws.com",
-    });
     client
-        .call(ACM_PCA, "CreatePermission", &permission)
+        .call(ACM_PCA, "CreatePermission", &to_acm(arn))
         .await?;
     Ok((arn.to_owned(), certificate))
 }

@@ -10,10 +10,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::lint::{CrlIssuer, lint_crl_tbs};
+use keystead_core::lint::{CrlIssuer, lint_crl_tbs, listed};
 use keystead_core::pca::{Serial, again_at, has_left, next_update, refresh_at};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_crypto::x509::{self, CrlEntries, TbsCrl, encode_crl_tbs};
+use keystead_crypto::x509::{CrlEntries, TbsCrl, encode_crl_tbs};
 use keystead_store::{Batch, Expect, Store, StoreError, Stored};
 use parking_lot::Mutex;
 
@@ -21,6 +21,7 @@ use super::record::{
     COMPLETE, Edition, LISTS, List, PARTS, Part, Published, REVOKED, Revoked, owner, part_key,
     partition, parts_of,
 };
+use crate::pca::issue::compare_signature;
 use crate::pca::record::{AUTHORITIES, Authority};
 use crate::{App, ids};
 
@@ -248,11 +249,8 @@ fn encode(tbs: &TbsCrl, entries: &CrlEntries, last_number: Option<u64>) -> Resul
         distribution_point: tbs.distribution_point.as_deref(),
     };
     lint_crl_tbs(&der, &issuer).map_err(|findings| {
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "a revocation list would not be valid: {}",
-            broken.join("; ")
-        );
+        let broken = listed(&findings);
+        let text = format!("a revocation list would not be valid: {broken}");
         Error::new(ErrorKind::Internal, text)
     })?;
     Ok(der)
@@ -317,10 +315,7 @@ async fn sign(
     let runtime = tokio::runtime::Handle::current();
     off_the_executor(move || {
         let signature = runtime.block_on(keys.sign(&key, algorithm, &tbs))?;
-        x509::verify_signature(&spki, algorithm, &tbs, &signature).map_err(|fault| {
-            let text = format!("the signature of a revocation list does not verify ({fault}); suspect the machine's memory or processor");
-            Error::new(ErrorKind::Internal, text)
-        })?;
+        compare_signature(&spki, algorithm, &tbs, &signature, "a revocation list")?;
         Ok(signature)
     })
     .await

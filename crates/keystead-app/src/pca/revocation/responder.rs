@@ -11,15 +11,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use keystead_core::lint::{OcspSigner, lint_ocsp_data};
+use keystead_core::lint::{OcspSigner, lint_ocsp_data, listed};
 use keystead_core::pca::Serial;
 use keystead_core::x509::KeySpec;
 use keystead_core::{Error, ErrorKind, Result, hex};
+use keystead_crypto::CryptoError;
 use keystead_crypto::ocsp::{
     CertId, HashAlgorithm, OcspAnswer, OcspData, OcspRefusal, OcspRequest, OcspStatus,
     encode_response, encode_response_data, refusal,
 };
-use keystead_crypto::{CryptoError, x509};
 use keystead_store::{Batch, ChangeCount, Collection, Expect, Store, Stored, Versioned};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -30,7 +30,7 @@ use super::record::REVOKED;
 use super::signer::{self, Certified, SIGNERS, Signers};
 use super::{SIGNER_QUEUE, left_behind};
 use crate::App;
-use crate::pca::issue::issued;
+use crate::pca::issue::{compare_signature, issued};
 use crate::pca::record::{AUTHORITIES, Authority};
 
 /// Authorities that answer, by the hash of their key in hexadecimal: of each algorithm, one record.
@@ -359,10 +359,7 @@ async fn sign(
     let signature = app.keys.sign(&signer.key, algorithm, &data).await?;
     // As for certificates: `pca::issue` says why not for P-256.
     if signer.key.spec() != KeySpec::EcP256 {
-        x509::verify_signature(&signer.spki, algorithm, &data, &signature).map_err(|fault| {
-            let text = format!("the signature of an OCSP answer does not verify ({fault}); suspect the machine's memory or processor");
-            Error::new(ErrorKind::Internal, text)
-        })?;
+        compare_signature(&signer.spki, algorithm, &data, &signature, "an OCSP answer")?;
     }
     let der = encode_response(&data, algorithm, &signature, &answering.signer.certificate)?;
     Ok(OcspReply {
@@ -382,8 +379,8 @@ fn lint(answering: &Answering, request: &OcspRequest, data: &[u8]) -> Result<()>
         nonce: request.nonce.as_deref(),
     };
     lint_ocsp_data(data, &signing).map_err(|findings| {
-        let broken: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        let text = format!("an OCSP answer would not be valid: {}", broken.join("; "));
+        let broken = listed(&findings);
+        let text = format!("an OCSP answer would not be valid: {broken}");
         Error::new(ErrorKind::Internal, text)
     })
 }
