@@ -88,7 +88,7 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
     check_path_len(order.template, installed)?;
     let within = period(installed, ca.usage);
     let window = window(order.validity, order.not_before, within, now)?;
-    let serial = fresh_serial()?;
+    let serial = fresh_serial(now)?;
     let key_id = match installed {
         Some(installed) => installed.key_id.clone(),
         None => x509::key_identifier(order.spki_der)?.to_vec(),
@@ -167,13 +167,8 @@ fn period(installed: Option<&Installed>, usage: UsageMode) -> Period {
     }
 }
 
-pub(super) fn fresh_serial() -> Result<Serial> {
-    Serial::from_random(random::bytes()?).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Internal,
-            "the random generator gave nothing but zeros",
-        )
-    })
+pub(super) fn fresh_serial(now: Timestamp) -> Result<Serial> {
+    Ok(Serial::new(now, random::bytes()?))
 }
 
 /// Refuses, with this kind, what breaks a rule; the message names every broken rule.

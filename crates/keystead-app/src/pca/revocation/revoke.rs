@@ -94,7 +94,7 @@ fn recorded(
     batch
 }
 
-/// Reads a serial number. One that is longer than ours (16 octets) is a serial number all the same.
+/// Reads a serial number. One that is longer than any can be is one that we never issued.
 fn parse(text: &str, arn: &str) -> Result<Serial> {
     if let Some(serial) = Serial::parse(text) {
         return Ok(serial);

@@ -126,7 +126,7 @@ async fn intend(
         return Ok(None);
     }
     let new = app.keys.generate(spec(ca.key_spec)).await?;
-    let serial = fresh_serial()?;
+    let serial = fresh_serial(now)?;
     let not_before = now_at.saturating_sub(BACKDATED).max(installed.not_before);
     let tbs = certificate(ca, installed, &new, &serial, (not_before, not_after))?;
     let prepared = Prepared {

@@ -70,7 +70,7 @@ async fn certificate_manager_needs_its_permissions() {
         (issued.not_before, issued.not_after),
         (leaf.not_before, leaf.not_after)
     );
-    assert_eq!(issued.serial.len(), 47);
+    assert_eq!(issued.serial.len(), 59);
     assert_eq!(
         world.openssl_verify(&issued.pem, &[], &issued.chain_pem),
         Ok(())
