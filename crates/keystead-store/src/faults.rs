@@ -1,8 +1,11 @@
 //! Commits that fail because a test wants it: what is built on the store is tested with its Nth commit failing.
 
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::batch::{Haste, Step};
+use crate::engine::sqlite::syncer;
 use crate::{Store, StoreError, Version};
 
 /// How a commit fails.
@@ -34,6 +37,12 @@ impl Faults {
             false => Failure::Refused,
         })
     }
+}
+
+/// Has the log of every store of this process synced by this, instead of by the disk; once and for all.
+pub fn sync_log_by(sync: fn(&Path) -> io::Result<()>) {
+    // Whoever was first has the same disk.
+    let _ = syncer::SYNC.set(sync);
 }
 
 impl Store {

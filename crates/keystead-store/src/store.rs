@@ -186,14 +186,6 @@ impl Store {
         self.inner.engine.commit(steps, haste).await.map(Version)
     }
 
-    /// Waits until what was handed over before is stored, or refused.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        self.commit(Batch::new()).await.map(drop)
-    }
-
     /// The newest commit that can be read.
     pub fn version(&self) -> Version {
         Version(self.inner.engine.version())

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
@@ -43,6 +44,8 @@ struct Disk {
 struct Content {
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// How many changes became durable.
+    arrived: usize,
 }
 
 enum Change {
@@ -76,6 +79,36 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Begins a sync of what was written so far.
+    fn begin_sync(&mut self, path: &Path) -> Result<usize, Fault> {
+        match self.step() {
+            Some(fault) => Err(fault),
+            None => Ok(self
+                .files
+                .get(path)
+                .map_or(0, |content| content.arrived + content.pending.len())),
+        }
+    }
+
+    /// Ends it, if nothing is wrong by now.
+    fn end_sync(&mut self, path: &Path, upto: usize) -> Result<(), Fault> {
+        if let Some((at, fault)) = self.fault
+            && self.steps >= at
+        {
+            return Err(fault);
+        }
+        if let Some(content) = self.files.get_mut(path) {
+            let more = upto.saturating_sub(content.arrived);
+            content.arrived += more;
+            for change in content.pending.drain(..more) {
+                change.apply(&mut content.durable);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn disk() -> MutexGuard<'static, Disk> {
     static DISK: OnceLock<Mutex<Disk>> = OnceLock::new();
     // A failed test must not hide the others' results.
@@ -87,7 +120,10 @@ fn disk() -> MutexGuard<'static, Disk> {
 /// Makes every store of this process use this disk. Tests that do take turns: it is one disk.
 pub(crate) fn install() {
     static INSTALL: Once = Once::new();
-    INSTALL.call_once(register);
+    INSTALL.call_once(|| {
+        register();
+        keystead_store::faults::sync_log_by(sync_log);
+    });
 }
 
 /// A new, healthy disk.
@@ -233,7 +269,7 @@ unsafe extern "C" fn open(
                     path.clone(),
                     Content {
                         durable,
-                        pending: Vec::new(),
+                        ..Content::default()
                     },
                 );
             }
@@ -307,23 +343,33 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    let mut disk = disk();
-    match disk.step() {
-        None => {}
-        Some(Fault::Full) => return SQLITE_FULL,
-        Some(_) => return SQLITE_IOERR_FSYNC,
-    }
     // SAFETY: `open` opened it.
-    if let Some(path) = unsafe { path(file) }
-        && let Some(content) = disk.files.get_mut(path)
-    {
-        for change in content.pending.drain(..) {
-            change.apply(&mut content.durable);
+    let synced = match unsafe { path(file) } {
+        Some(path) => {
+            let mut disk = disk();
+            disk.begin_sync(path)
+                .and_then(|upto| disk.end_sync(path, upto))
         }
-    }
+        None => Ok(()),
+    };
     // A real sync would only take time: what survives is decided above.
     let _ = flags;
-    SQLITE_OK
+    match synced {
+        Ok(()) => SQLITE_OK,
+        Err(Fault::Full) => SQLITE_FULL,
+        Err(_) => SQLITE_IOERR_FSYNC,
+    }
+}
+
+/// The store's own sync of the log. What others write meanwhile is not made durable by it.
+fn sync_log(path: &Path) -> io::Result<()> {
+    let begun = disk().begin_sync(path);
+    std::thread::yield_now();
+    let done = begun.and_then(|upto| disk().end_sync(path, upto));
+    done.map_err(|fault| match fault {
+        Fault::Full => io::ErrorKind::StorageFull.into(),
+        _ => io::Error::other(format!("{fault:?}")),
+    })
 }
 
 unsafe extern "C" fn read(

@@ -2,11 +2,14 @@
 //!
 //! Commits append to the log; a thread with a connection of its own copies the log's pages into the
 //! file as soon as there are [`SOFT`] of them, beside the commits. SQLite begins the log anew only
-//! when all of it was copied, which never happens while commits go on without a pause: at [`HARD`]
-//! pages the writer itself copies the rest, which is little by then, and the log begins anew.
+//! when all of it was copied, which never happens while commits go on without a pause: from [`HARD`] pages on the
+//! thread copies without a pause, too, and as soon as only [`LITTLE`] is left the writer copies that itself,
+//! while all commits wait, and the log begins anew.
 
 use std::path::Path;
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,15 +21,20 @@ use crate::StoreError;
 
 /// Pages of 4 KiB in the log from which on it is copied: 4 MiB, SQLite's own default.
 const SOFT: i32 = 1000;
-/// Pages from which on the writer copies the rest: 32 MiB, less than a second of recovery after a
-/// crash.
+/// Pages from which on the log is to begin anew: 32 MiB, less than a second of recovery after a crash.
 const HARD: i32 = 8000;
+/// Pages from which on it does, however much there is to copy.
+const AT_LAST: i32 = 2 * HARD;
+/// Pages that the writer may copy: about as much as two commits write, and a sync more than these need.
+const LITTLE: i32 = 256;
 
 /// How long commits may wait for who is in the way of emptying the log: many times what a read takes.
 const BRIEFLY: Duration = Duration::from_millis(20);
 
 pub(super) struct Checkpointer {
     nudge: Option<SyncSender<()>>,
+    /// Whether the thread copies, or is about to.
+    copies: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// Pages in the log when the thread was last nudged.
     nudged_at: i32,
@@ -37,16 +45,20 @@ impl Checkpointer {
         let connection = connection::writer(path).map_err(failure)?;
         // One nudge may wait while another is served.
         let (nudge, nudges) = mpsc::sync_channel(1);
+        let copies = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&copies);
         let thread = thread::Builder::new()
             .name("store-checkpoint".into())
             .spawn(move || {
                 while nudges.recv().is_ok() {
                     copy(&connection, CheckpointMode::PASSIVE);
+                    theirs.store(false, Ordering::Release);
                 }
             })
             .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
         Ok(Self {
             nudge: Some(nudge),
+            copies,
             thread: Some(thread),
             nudged_at: 0,
         })
@@ -54,22 +66,27 @@ impl Checkpointer {
 
     /// Called by the writer between two transactions.
     pub(super) fn after_commit(&mut self, writer: &Connection) {
-        let Some((pages, _)) = copy(writer, CheckpointMode::NOOP) else {
+        let Some((pages, copied)) = copy(writer, CheckpointMode::NOOP) else {
             return;
         };
         if pages < self.nudged_at {
             self.nudged_at = 0;
         }
-        if pages >= HARD {
+        let busy = self.copies.load(Ordering::Acquire);
+        if pages >= AT_LAST || pages >= HARD && !busy && pages - copied <= LITTLE {
             copy(writer, CheckpointMode::PASSIVE);
             self.nudged_at = 0;
-        } else if pages - self.nudged_at >= SOFT
-            && let Some(nudge) = &self.nudge
-        {
-            match nudge.try_send(()) {
-                Ok(()) | Err(TrySendError::Full(())) => self.nudged_at = pages,
-                Err(TrySendError::Disconnected(())) => {}
-            }
+        } else if !busy && (pages >= HARD || pages - self.nudged_at >= SOFT) {
+            self.nudge();
+            self.nudged_at = pages;
+        }
+    }
+
+    fn nudge(&self) {
+        self.copies.store(true, Ordering::Release);
+        let sent = self.nudge.as_ref().map(|nudge| nudge.try_send(()));
+        if !matches!(sent, Some(Ok(()))) {
+            self.copies.store(false, Ordering::Release);
         }
     }
 

@@ -23,7 +23,9 @@ const STATEMENTS: usize = 32;
 /// What the threads of one engine share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// The newest commit that is durable, and all before it.
     version: AtomicU64,
+    removed: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -31,6 +33,7 @@ impl Shared {
     pub(super) fn new(version: u64) -> Self {
         Self {
             version: AtomicU64::new(version),
+            removed: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -41,6 +44,15 @@ impl Shared {
 
     pub(super) fn set_version(&self, version: u64) {
         self.version.store(version, Ordering::Release);
+    }
+
+    /// The newest commit, durable or not, after which something may be missing that was there before.
+    pub(super) fn removed(&self) -> u64 {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_removed(&self, version: u64) {
+        self.removed.store(version, Ordering::SeqCst);
     }
 
     pub(super) fn close(&self) {
@@ -58,18 +70,12 @@ impl Shared {
 /// A connection that can write; the file exists already, and is as it was until something is written.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
-    synchronize(&connection, true)?;
+    connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // Deleted content is overwritten with zeros, for the sake of deleted keys. The log has it until [`super::checkpoint`]
     // empties that.
     connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
-}
-
-/// Whether a commit returns when it is durable, or when it is in the log: the next one that is durable makes it so too.
-pub(super) fn synchronize(connection: &Connection, durable: bool) -> rusqlite::Result<()> {
-    let level = if durable { "full" } else { "normal" };
-    connection.pragma_update(None, "synchronous", level)
 }
 
 /// A connection that only reads.

@@ -1,8 +1,8 @@
 //! The embedded engine: SQLite with a write-ahead log.
 //!
-//! **Writing.** One thread writes. It takes every batch that waits, runs them in one transaction,
-//! and makes that durable with one sync; while the disk is busy the next batches gather. So a lone
-//! commit costs little more than one sync, and many at once share it; see [`writer`]. Within the transaction each
+//! **Writing.** One thread writes. It takes every batch that waits and runs them in one transaction; another one syncs the
+//! log, and while it does, the next transaction is written and batches gather for the one after it. So a lone
+//! commit costs little more than one sync, and many at once share it; see [`writer`] and [`syncer`]. Within the transaction each
 //! batch is checked first (preconditions, leases) and applied after: a refused batch has written
 //! nothing, so none needs a savepoint of its own. When the engine fails in the middle (a full disk)
 //! the whole transaction is rolled back and each batch tried alone, so that a large one does not
@@ -26,6 +26,7 @@ mod due;
 mod readers;
 mod schema;
 mod snapshot;
+pub(crate) mod syncer;
 mod turns;
 mod writer;
 
@@ -72,11 +73,11 @@ impl Sqlite {
         })
     }
 
-    /// Returns when these rows are durable, as nearly all are that are read. Where the disk fails they are read all the
-    /// same: what can be read does not depend on a disk that takes no writes.
+    /// Returns when these rows are durable, as nearly all are that are read, and the absence of others is. Where the disk
+    /// fails they are read all the same: what can be read does not depend on a disk that takes no writes.
     async fn settled(&self, rows: &[Row]) {
-        let newest = rows.iter().map(|row| row.version).max();
-        if newest.is_some_and(|newest| newest > self.shared.version())
+        let newest = rows.iter().map(|row| row.version).max().unwrap_or(0);
+        if newest.max(self.shared.removed()) > self.shared.version()
             && let Err(error) = self.writer.commit(Vec::new(), Haste::Now).await
         {
             tracing::error!(%error, "a record is read that may not be durable");

@@ -1,6 +1,6 @@
 //! Whose turn it is: what waits for the writer, in the order in which it is served.
 //!
-//! Who is in haste goes first, together with all others in haste that wait. What can wait is applied when nobody in
+//! Who is in haste goes first, together with all others in haste that wait. What can wait is written when nobody in
 //! haste is there, together with what comes within [`PATIENCE`]; it goes with those in haste once it has waited for
 //! [`LINGER`], and before a flush, which waits for all that was sent before it.
 
@@ -17,7 +17,7 @@ use crate::batch::Haste;
 /// waits for the last for milliseconds.
 const MAX_GROUP: usize = 256;
 
-/// How long a batch that can wait does at most: several commits of a busy disk, and no delay that anybody sees.
+/// How long a batch that can wait does for its turn at most: several commits of a busy disk, and no delay that anybody sees.
 const LINGER: Duration = Duration::from_millis(2);
 
 /// How long a batch that can wait does for others to share its transaction: a few times what one of them takes.
@@ -31,10 +31,8 @@ pub(super) enum End {
 
 /// What the thread does next.
 pub(super) enum Turn {
-    /// Commits these, durably, and with them all that was applied before.
-    Commit(Vec<Task>),
-    /// Applies these, and leaves the sync to whoever is next.
-    Apply(Vec<Task>),
+    /// Writes these; [`Haste::Now`] where somebody waits for one of them.
+    Write(Vec<Task>, Haste),
     /// Nothing is left to do, and nothing comes any more.
     Over,
 }
@@ -42,9 +40,9 @@ pub(super) enum Turn {
 /// What waits for its turn in the thread itself.
 #[derive(Default)]
 pub(super) struct Patient {
-    /// Not applied yet, as they came.
+    /// As they came.
     tasks: Vec<Task>,
-    /// When the oldest came that is not durable yet, applied or not.
+    /// When the oldest came.
     since: Option<Instant>,
 }
 
@@ -87,7 +85,9 @@ impl Patient {
                     group.push(task);
                 }
                 Err(RecvTimeoutError::Timeout) => return (self.turn(group, all), None),
-                Err(RecvTimeoutError::Disconnected) if group.is_empty() && self.since.is_none() => {
+                Err(RecvTimeoutError::Disconnected)
+                    if group.is_empty() && self.tasks.is_empty() =>
+                {
                     return (Turn::Over, None);
                 }
                 Err(RecvTimeoutError::Disconnected) => return (self.all_with(group), None),
@@ -103,36 +103,31 @@ impl Patient {
         }
     }
 
-    /// Everything that is applied is durable.
-    pub(super) fn settled(&mut self) {
-        if self.tasks.is_empty() {
-            self.since = None;
-        }
-    }
-
-    /// How long nothing may happen; for ever, unless something applied has to be made durable.
+    /// How long nothing may happen; for ever, unless something waits here.
     fn first_wait(&self) -> Option<Duration> {
-        match self.tasks.is_empty() {
-            true => self.patience(),
-            false => Some(PATIENCE.min(self.patience().unwrap_or_default())),
-        }
+        self.patience().map(|left| PATIENCE.min(left))
     }
 
     fn turn(&mut self, group: Vec<Task>, all: bool) -> Turn {
-        let overdue = self.patience() == Some(Duration::ZERO);
-        if group.is_empty() && !overdue {
-            return Turn::Apply(mem::take(&mut self.tasks));
+        if group.is_empty() {
+            return Turn::Write(self.take(), Haste::Soon);
         }
+        let overdue = self.patience() == Some(Duration::ZERO);
         match all || overdue {
             true => self.all_with(group),
-            false => Turn::Commit(group),
+            false => Turn::Write(group, Haste::Now),
         }
     }
 
     /// Those that can wait first, as they came first.
     fn all_with(&mut self, group: Vec<Task>) -> Turn {
-        let mut tasks = mem::take(&mut self.tasks);
+        let mut tasks = self.take();
         tasks.extend(group);
-        Turn::Commit(tasks)
+        Turn::Write(tasks, Haste::Now)
+    }
+
+    fn take(&mut self) -> Vec<Task> {
+        self.since = None;
+        mem::take(&mut self.tasks)
     }
 }

@@ -1,15 +1,10 @@
-//! The thread that writes: gathers what waits, one transaction and one sync for all of it.
+//! The thread that writes: gathers what waits, and writes it into the log in one transaction.
 //!
-//! What nobody waits for ([`Haste::Soon`]) makes nobody wait: it is written into the log in a transaction of its own
-//! while nothing in haste waits (see [`super::turns`]), and is not synced. The next sync is for it too, as the log is durable up to the place
-//! where it was synced; soon one is made for its sake. Until then it is answered to nobody, and who reads it
-//! has it synced first ([`super::Sqlite::settled`]).
-//!
-//! **A failed sync** takes back the transaction that it was for, but not those before it that were not synced; what the
-//! disk has of these is not known, and a later sync that succeeds says nothing of them. So before anything else is
-//! written, all of the log is copied into the file, and that synced.
+//! What is written is not durable yet, and nobody is told of it: see [`super::syncer`], which has it next. What nobody
+//! waits for ([`Haste::Soon`]) makes nobody wait: it is written while nothing in haste waits (see [`super::turns`]), and
+//! nothing is synced for its sake alone, unless it has waited for a while. Who reads what is not durable has it synced
+//! first ([`super::Sqlite::settled`]).
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -19,8 +14,9 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::checkpoint::Checkpointer;
-use super::connection::{self, Shared, failure};
+use super::connection::{Shared, failure};
 use super::schema::Opened;
+use super::syncer::{Syncer, Written};
 use super::turns::{End, Patient, Turn};
 use super::{apply, due};
 use crate::batch::{Haste, MAX_BATCH, Step};
@@ -59,7 +55,7 @@ pub(super) enum Task {
 }
 
 /// What became of one task within a transaction that went through.
-enum Outcome {
+pub(super) enum Outcome {
     Committed(u64),
     Taken(Vec<Taken>),
     Refused(StoreError),
@@ -80,16 +76,18 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
         let (tasks, waiting) = mpsc::channel();
+        // From now on a thread of its own syncs the log, and who copies it into the file syncs that.
+        let quick = opened
+            .connection
+            .pragma_update(None, "synchronous", "normal");
+        quick.map_err(failure)?;
         let thread = WriterThread {
             checkpointer: Checkpointer::start(&opened.path)?,
             connection: opened.connection,
             version: opened.version,
             sealer,
-            publisher,
+            syncer: Syncer::start(&opened.path, Arc::clone(&shared), publisher)?,
             shared,
-            applied: Applied::default(),
-            synchronous: true,
-            doubtful: false,
         };
         let thread = thread::Builder::new()
             .name("store-writer".into())
@@ -166,24 +164,11 @@ impl Drop for Writer {
 struct WriterThread {
     connection: Connection,
     sealer: Arc<Sealer>,
-    publisher: Publisher,
     shared: Arc<Shared>,
+    syncer: Syncer,
     checkpointer: Checkpointer,
     /// The newest commit.
     version: u64,
-    /// What was applied and not synced.
-    applied: Applied,
-    /// Whether the connection syncs what it commits.
-    synchronous: bool,
-    /// Whether a sync failed that was for what is applied, too.
-    doubtful: bool,
-}
-
-/// What was applied and is not durable yet.
-#[derive(Default)]
-struct Applied {
-    answers: Vec<(Task, Outcome)>,
-    changes: Vec<Change>,
 }
 
 impl WriterThread {
@@ -191,13 +176,10 @@ impl WriterThread {
         let mut patient = Patient::default();
         let mut stop = None;
         while stop.is_none() {
+            self.syncer.wait_for_room();
             let (turn, end) = patient.next(waiting);
             match turn {
-                Turn::Commit(group) => {
-                    self.commit(group);
-                    patient.settled();
-                }
-                Turn::Apply(group) => self.apply(group),
+                Turn::Write(group, haste) => self.write(group, haste),
                 Turn::Over => break,
             }
             self.checkpointer.after_commit(&self.connection);
@@ -210,114 +192,74 @@ impl WriterThread {
                 None => {}
             }
         }
-        self.checkpointer.finish(&self.connection);
-        drop(self);
+        self.end();
         if let Some(answer) = stop {
             // Whoever waited for it may be gone.
             let _ = answer.send(());
         }
     }
 
-    /// Commits the group in one durable transaction, or each task in its own if the engine fails, and answers it and
-    /// what was applied before.
-    fn commit(&mut self, group: Vec<Task>) {
+    /// All that was written is durable, and everything is closed.
+    fn end(self) {
+        let Self {
+            connection,
+            syncer,
+            mut checkpointer,
+            ..
+        } = self;
+        drop(syncer);
+        checkpointer.finish(&connection);
+    }
+
+    /// Writes the group in one transaction, or each task in its own if the engine fails.
+    fn write(&mut self, group: Vec<Task>, haste: Haste) {
         if let Err(error) = self.clear_doubt() {
             tracing::error!(%error, "the log could not be copied after a sync failed, so nothing more is written");
             return refuse(group, &error);
         }
-        match self.transact(&group, true) {
-            Ok((outcomes, changes)) => {
-                self.applied.changes.extend(changes);
-                self.applied.answers.extend(group.into_iter().zip(outcomes));
-                self.settle();
+        match self.transact(&group) {
+            Ok((outcomes, changes)) => self.syncer.push(Written {
+                version: self.version,
+                answers: group.into_iter().zip(outcomes).collect(),
+                changes,
+                hasty: haste == Haste::Now,
+            }),
+            Err(error) if group.len() > 1 => {
+                tracing::debug!(%error, batches = group.len(), "a group of batches failed, each is tried alone");
+                for task in group {
+                    self.write(vec![task], haste);
+                }
             }
             Err(error) => {
-                self.doubt(&error);
-                self.commit_alone(group, error);
+                tracing::error!(%error, "a batch could not be stored");
+                refuse(group, &error);
             }
         }
     }
 
-    /// Applies the group without a sync.
-    fn apply(&mut self, group: Vec<Task>) {
-        if self.doubtful {
-            return self.commit(group);
-        }
-        match self.transact(&group, false) {
-            Ok((outcomes, changes)) => {
-                self.applied.changes.extend(changes);
-                self.applied.answers.extend(group.into_iter().zip(outcomes));
-            }
-            Err(error) => self.commit_alone(group, error),
-        }
-    }
-
-    /// What is done with a group that failed.
-    fn commit_alone(&mut self, group: Vec<Task>, error: StoreError) {
-        if group.len() > 1 {
-            tracing::debug!(%error, batches = group.len(), "a group of batches failed, each is tried alone");
-            for task in group {
-                self.commit(vec![task]);
-            }
-        } else {
-            tracing::error!(%error, "a batch could not be stored");
-            refuse(group, &error);
-        }
-    }
-
-    /// What was applied before a commit failed may be lost with it. Whoever waits for it is told.
-    fn doubt(&mut self, error: &StoreError) {
-        for (task, _) in mem::take(&mut self.applied.answers) {
-            self.doubtful = true;
-            task.answer(Outcome::Refused(StoreError::Unavailable(format!(
-                "the sync that was for it too failed: {error}"
-            ))));
-        }
-    }
-
-    /// Makes sure of what was applied before a sync failed.
+    /// Makes sure of what was written before a sync failed.
     fn clear_doubt(&mut self) -> Result<(), StoreError> {
-        if self.doubtful {
-            if !self.checkpointer.empty(&self.connection)? {
-                return Err(StoreError::Unavailable(
-                    "the disk failed, and what it holds cannot be made sure of just now".into(),
-                ));
-            }
-            self.doubtful = false;
-            self.settle();
+        let Some(doubt) = self.syncer.doubt() else {
+            return Ok(());
+        };
+        if !self.checkpointer.empty(&self.connection)? {
+            return Err(doubt);
         }
+        self.syncer.certain(self.version);
         Ok(())
     }
 
-    /// All that was applied is durable: makes it visible as the newest, tells who follows, and who waits.
-    fn settle(&mut self) {
-        let Applied { answers, changes } = mem::take(&mut self.applied);
-        self.shared.set_version(self.version);
-        self.publisher.publish(&changes);
-        for (task, outcome) in answers {
-            task.answer(outcome);
-        }
-    }
-
-    fn transact(
-        &mut self,
-        group: &[Task],
-        synchronous: bool,
-    ) -> Result<(Vec<Outcome>, Vec<Change>), StoreError> {
-        self.synchronize(synchronous)?;
+    fn transact(&mut self, group: &[Task]) -> Result<(Vec<Outcome>, Vec<Change>), StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let mut changes = Vec::new();
         let done = self
             .run_all(group, &mut changes)
             .and_then(|(outcomes, version)| {
-                let unchanged = version == self.version;
-                let version = match unchanged && synchronous && !self.applied.answers.is_empty() {
-                    // What changes nothing is not synced, and this one has to make an earlier one durable.
-                    true => version + 1,
-                    false => version,
-                };
                 if version != self.version {
                     apply::note_version(&self.connection, version)?;
+                }
+                if group.iter().any(Task::removes) {
+                    self.shared.set_removed(version);
                 }
                 self.execute("COMMIT")?;
                 Ok((outcomes, version))
@@ -371,15 +313,6 @@ impl WriterThread {
         Ok((outcomes, version))
     }
 
-    /// Whether commits are synced from now on.
-    fn synchronize(&mut self, synchronous: bool) -> Result<(), StoreError> {
-        if self.synchronous != synchronous {
-            connection::synchronize(&self.connection, synchronous).map_err(failure)?;
-            self.synchronous = synchronous;
-        }
-        Ok(())
-    }
-
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(sql)
@@ -401,8 +334,13 @@ impl Task {
         matches!(self, Self::Commit { steps, .. } if steps.is_empty())
     }
 
+    fn removes(&self) -> bool {
+        let removes = |step: &Step| matches!(step, Step::Delete { .. });
+        matches!(self, Self::Commit { steps, .. } if steps.iter().any(removes))
+    }
+
     /// Whoever asked may be gone; the outcome stands all the same.
-    fn answer(self, outcome: Outcome) {
+    pub(super) fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Self::Commit { answer, .. }, Outcome::Committed(version)) => {
                 let _ = answer.send(Ok(version));
