@@ -1,6 +1,7 @@
 //! Appending: what was issued goes into the log, many at a time.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +14,25 @@ use serde_bytes::ByteBuf;
 use tokio::sync::watch;
 
 use super::record::{
-    HEADS, Head, KEYS, Leaf, ONE, PENDING, PLACES, Place, SigningKey, TILE, TILES, Tile, damaged,
-    hash, head, signed_bytes, tile_key,
+    HEADS, Head, KEYS, Leaf, ONE, PENDING, PLACES, Pending, Places, SigningKey, TILE, TILES, Tile,
+    damaged, hash, head, neighbours, signed_bytes, tile_key,
 };
 use crate::App;
 
-/// Adds to the commit that stores a new certificate that it is to go into the log. It will, whatever
-/// happens: what is pending is stored with it, and leaves only with the commit that logs it.
-pub(crate) fn issued(batch: &mut Batch, key: &str, certificate: &[u8]) {
-    let leaf = Leaf {
-        hash: leaf_hash(certificate).to_vec(),
+/// Adds to the commit that stores new certificates, given by their record keys, that they are to go into the log. They will,
+/// whatever happens: what is pending is stored with them, and leaves only with the commit that logs it.
+pub(crate) fn issued(batch: &mut Batch, certificates: &[(&str, &[u8])]) {
+    let Some((first, _)) = certificates.first() else {
+        return;
     };
-    batch.put(PENDING, key, &leaf, Expect::Any);
+    let leaves = certificates.iter().map(|(key, der)| Leaf {
+        key: (*key).to_owned(),
+        hash: leaf_hash(der).to_vec(),
+    });
+    let pending = Pending {
+        leaves: leaves.collect(),
+    };
+    batch.put(PENDING, *first, &pending, Expect::Any);
 }
 
 /// Puts what is pending into the log every other second, until it is told to stop.
@@ -44,18 +52,18 @@ pub(crate) async fn follow(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 pub(crate) async fn append_all(app: &App) -> Result<()> {
     for _ in 0..MOST_BATCHES {
         if append(app).await? < AT_ONCE {
-            return Ok(());
+            break;
         }
     }
     Ok(())
 }
 
-/// Puts some of what is pending into the log; answers how many. Of two servers that do so at the same time
+/// Puts some of what is pending into the log; answers how many records of it. Of two servers that do so at the same time
 /// one is refused by the head's version, and looks again.
 async fn append(app: &App) -> Result<usize> {
     for _ in 0..ATTEMPTS {
         let store = &app.store;
-        let pending = store.scan::<Leaf>(PENDING, "", None, AT_ONCE).await?;
+        let pending = store.scan::<Pending>(PENDING, "", None, AT_ONCE).await?;
         if pending.is_empty() {
             return Ok(0);
         }
@@ -76,7 +84,7 @@ async fn append(app: &App) -> Result<usize> {
 /// The commit that appends these.
 async fn batch(
     app: &App,
-    pending: &[Stored<Leaf>],
+    pending: &[Stored<Pending>],
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Batch> {
@@ -91,15 +99,21 @@ async fn batch(
     };
     let mut batch = Batch::new();
     let mut tiles = Tiles::default();
-    for leaf in pending {
-        let hash = hash(&leaf.value.hash).ok_or_else(|| damaged("a leaf is no hash"))?;
-        let place = Place { index: edge.size() };
-        batch.delete(PENDING, leaf.key.as_str(), Expect::Version(leaf.version));
-        batch.put(PLACES, leaf.key.as_str(), &place, Expect::Absent);
-        tiles.push(&app.store, place.index, hash).await?;
-        edge.push(hash);
+    let mut places = BTreeMap::new();
+    for found in pending {
+        batch.delete(PENDING, found.key.as_str(), Expect::Version(found.version));
+        for leaf in &found.value.leaves {
+            let hash = hash(&leaf.hash).ok_or_else(|| damaged("a leaf is no hash"))?;
+            let index = edge.size();
+            place(&app.store, &mut places, &leaf.key, index).await?;
+            tiles.push(&app.store, index, hash).await?;
+            edge.push(hash);
+        }
     }
     tiles.save(&mut batch);
+    for (key, (places, expect)) in places {
+        batch.put(PLACES, key, &places, expect);
+    }
     let signed = signed_bytes(now, edge.size(), &edge.root());
     let algorithm = key.key.spec().default_signature();
     let head = Head {
@@ -118,6 +132,25 @@ async fn batch(
     Ok(batch)
 }
 
+/// Notes where the certificate with this key stands.
+async fn place<'a>(
+    store: &Store,
+    places: &mut BTreeMap<&'a str, (Places, Expect)>,
+    key: &'a str,
+    index: u64,
+) -> Result<()> {
+    let (shared, rest) = neighbours(key);
+    let (places, _) = match places.entry(shared) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(match store.get::<Places>(PLACES, shared).await? {
+            Some(found) => (found.value, Expect::Version(found.version)),
+            None => (Places::default(), Expect::Absent),
+        }),
+    };
+    places.push(rest, index);
+    Ok(())
+}
+
 /// The tiles that an append changes: those at the right edge of their levels, read as they are needed.
 #[derive(Default)]
 struct Tiles(BTreeMap<(u32, u64), Tile>);
@@ -129,8 +162,8 @@ impl Tiles {
         loop {
             let (number, at) = (index / TILE as u64, index % TILE as u64);
             let tile = match self.0.entry((level, number)) {
-                std::collections::btree_map::Entry::Occupied(tile) => tile.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => {
+                Entry::Occupied(tile) => tile.into_mut(),
+                Entry::Vacant(place) => {
                     let found = match at {
                         0 => None,
                         _ => store.get(TILES, &tile_key(level, number)).await?,
@@ -190,10 +223,11 @@ async fn signing_key(app: &App) -> Result<SigningKey> {
     }
 }
 
-/// Two steps each, under the store's bound of 1024 a commit; a tile's worth.
-const AT_ONCE: usize = 256;
+/// Records of what is pending in one commit. They hold 64 certificates each at most (`pca::complete`), and if each of these
+/// gets a record of places for itself, all are still under the store's bound of 1024 steps a commit.
+const AT_ONCE: usize = 12;
 
-/// A quarter of a million certificates: who still finds more goes on at the next look.
+/// Hundreds of thousands of certificates: who still finds more goes on at the next look.
 const MOST_BATCHES: usize = 1024;
 
 /// Whoever loses as often competes with a loop.

@@ -1,11 +1,11 @@
 //! The log of all that private CAs issue: a list that only grows, under a hash that commits to all of it
 //! (RFC 9162 section 2.1), signed.
 //!
-//! A leaf is the DER of a certificate. The commit that stores a certificate also stores that it is pending
+//! A leaf is the DER of a certificate. The commit that stores some certificates also stores that they are pending
 //! for the log, for the price of one small record; a follower ([`append`]) puts what is pending into the log,
-//! up to a tile's worth in one commit, and never loses one, since nothing stops being pending but by being
+//! some tiles' worth in one commit, and never loses one, since nothing stops being pending but by being
 //! logged. What it writes does not grow with the log: the tiles at the right edge, a place for each
-//! certificate, the head. Tiles hold hashes of perfect parts of the tree, which never change once they are
+//! certificate, together with those of its neighbours, the head. Tiles hold hashes of perfect parts of the tree, which never change once they are
 //! whole, so that any proof reads a handful of records.
 //!
 //! Who keeps a head that was signed earlier can have it proven that nothing was changed or taken out since
@@ -17,14 +17,15 @@ mod record;
 mod tests;
 mod verify;
 
+use jiff::Timestamp;
 use keystead_core::{Error, ErrorKind, Result, hex};
 use keystead_crypto::merkle::{self, Hash, Range};
 use keystead_crypto::x509;
-use keystead_store::Stored;
+use keystead_store::Store;
 use keystead_wire::keystead as wire;
 
 pub(crate) use append::{append_all, begin, follow, issued};
-pub(crate) use record::{PENDING, PLACES, Place};
+pub(crate) use record::{PLACES, Places};
 pub use verify::{Report, verify};
 
 use crate::{Ctx, pca};
@@ -68,8 +69,7 @@ pub(crate) async fn get_certificate_log_proof(
     ctx.allow_own("*")?;
     let (key, certificate) = pca::internal::certificate(ctx, &input.certificate_arn).await?;
     let head = newest(ctx).await?;
-    let place = ctx.app.store.get::<Place>(PLACES, &key).await?;
-    let index = place.map(|Stored { value, .. }| value.index);
+    let index = record::index(&ctx.app.store, &key).await?;
     let ranges = index.and_then(|index| merkle::inclusion(index, head.size));
     let (Some(index), Some(ranges)) = (index, ranges) else {
         return Err(Error::new(
@@ -86,6 +86,15 @@ pub(crate) async fn get_certificate_log_proof(
         leaf_hash: hex(&merkle::leaf_hash(&certificate)),
         inclusion_proof: hashes(ctx, ranges).await?,
     })
+}
+
+/// Whether the log has done with this certificate, so that it need not be kept for its sake: it is in it, or is older than it.
+pub(crate) async fn has_done_with(store: &Store, key: &str, issued_at: Timestamp) -> Result<bool> {
+    if record::index(store, key).await?.is_some() {
+        return Ok(true);
+    }
+    let head = record::head(store).await?;
+    Ok(head.is_some_and(|(_, head)| issued_at < head.since))
 }
 
 /// The head after all that is pending was put into the log.

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::StoredKey;
 use keystead_crypto::merkle::{Edge, Hash, Part, fold_even};
-use keystead_store::{Collection, Store, Version, Versioned};
+use keystead_store::{Collection, OpenError, Peek, Store, Version, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Certificates that are issued and not in the log yet, by the certificate's record key. Stored with the
-/// certificate, and removed with the commit that puts it into the log.
-pub(crate) const PENDING: Collection = Collection("log.pending");
+/// Certificates that are issued and not in the log yet: those of one commit, by the record key of the first. Stored with
+/// them, and removed with the commit that puts them into the log.
+pub(super) const PENDING: Collection = Collection("log.pending");
 
-/// Where certificates stand in the log, by the certificate's record key.
+/// Where certificates stand in the log: those whose serial numbers begin alike, see [`neighbours`].
 pub(crate) const PLACES: Collection = Collection("log.place");
 
 /// Hashes, [`TILE`] in a record, by level and number: level 0 has the leaves', each higher one the hashes
@@ -34,27 +34,72 @@ pub(super) const TILE: usize = 1 << TILE_LEVELS;
 
 const TILE_LEVELS: u32 = 8;
 
-/// The hash of a certificate that is to be appended.
+/// Certificates that are to be appended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Pending {
+    pub(super) leaves: Vec<Leaf>,
+}
+
+impl Versioned for Pending {
+    const MARKER: &'static str = "log.pending/1";
+}
+
+/// One of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leaf {
+    /// The certificate's record key.
+    pub(super) key: String,
     /// [`keystead_crypto::merkle::leaf_hash`] of its DER.
     #[serde(with = "serde_bytes")]
     pub(super) hash: Vec<u8>,
 }
 
-impl Versioned for Leaf {
-    const MARKER: &'static str = "log.leaf/1";
+/// Where some certificates stand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Places {
+    /// Leaves' indexes, each by what [`neighbours`] leaves of the certificate's key.
+    places: Vec<(String, u64)>,
 }
 
-/// Where a certificate stands.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
-    /// Its leaf's index.
-    pub(crate) index: u64,
+impl Versioned for Places {
+    const MARKER: &'static str = "log.places/1";
 }
 
-impl Versioned for Place {
-    const MARKER: &'static str = "log.place/1";
+impl Places {
+    pub(super) fn push(&mut self, rest: &str, index: u64) {
+        self.places.push((rest.to_owned(), index));
+    }
+
+    fn find(&self, rest: &str) -> Option<u64> {
+        let found = self.places.iter().find(|(known, _)| known == rest);
+        found.map(|(_, index)| *index)
+    }
+}
+
+/// A certificate's record key as the key of the [`Places`] that it is among, and what tells it from the others there: the
+/// serial number's random digits. What stands before them counts 16 milliseconds, so that a busy authority needs one
+/// record for a hundred certificates, and none grows without end.
+pub(super) fn neighbours(key: &str) -> (&str, &str) {
+    let serial = key.rfind('/').map_or(0, |slash| slash.saturating_add(1));
+    let at = key.len().saturating_sub(RANDOM_DIGITS).max(serial);
+    key.split_at_checked(at).unwrap_or((key, ""))
+}
+
+/// See [`keystead_core::pca::Serial`].
+const RANDOM_DIGITS: usize = 32;
+
+/// The index of the certificate with this record key, once it is in the log.
+pub(super) async fn index(store: &Store, key: &str) -> Result<Option<u64>> {
+    let (shared, rest) = neighbours(key);
+    let found = store.get::<Places>(PLACES, shared).await?;
+    Ok(found.and_then(|found| found.value.find(rest)))
+}
+
+/// As [`index`], beside a running server.
+pub(super) fn peek_index(peek: &Peek, key: &str) -> Result<Option<u64>, OpenError> {
+    let (shared, rest) = neighbours(key);
+    let found = peek.get::<Places>(PLACES, shared)?;
+    Ok(found.and_then(|found| found.find(rest)))
 }
 
 /// Hashes beside each other.

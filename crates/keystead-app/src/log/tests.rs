@@ -5,7 +5,7 @@ use keystead_crypto::merkle::{Edge, leaf_hash, proves_consistency, proves_inclus
 use keystead_store::faults::Failure;
 use keystead_wire::acm_pca as pca_wire;
 
-use super::record::Leaf;
+use super::record::{PENDING, Pending};
 use super::*;
 use crate::pca::tests::world::{World, years};
 
@@ -117,8 +117,13 @@ async fn tiles_hold_the_tree_of_the_definition() {
         let mut new: Vec<_> = (0..97_u64)
             .map(|n| (format!("{round}/{n:03}"), n.to_be_bytes()))
             .collect();
-        for (key, der) in &new {
-            issued(&mut batch, key, der);
+        // In commits of one, and of many.
+        for together in new.chunks(1 + 20 * (round as usize % 2)) {
+            let together: Vec<_> = together
+                .iter()
+                .map(|(key, der)| (&**key, &der[..]))
+                .collect();
+            issued(&mut batch, &together);
         }
         world.app.store.commit(batch).await.unwrap();
         append_all(&world.app).await.unwrap();
@@ -142,7 +147,7 @@ async fn tiles_hold_the_tree_of_the_definition() {
             "{index}"
         );
     }
-    let pending = world.app.store.scan::<Leaf>(PENDING, "", None, 10);
+    let pending = world.app.store.scan::<Pending>(PENDING, "", None, 10);
     assert!(pending.await.unwrap().is_empty());
 }
 

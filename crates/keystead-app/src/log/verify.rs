@@ -1,5 +1,7 @@
 //! Checking the log beside a running server, or without one: everything is computed anew, in constant memory.
 
+use std::collections::HashSet;
+
 use keystead_core::hex;
 use keystead_core::x509::KeySpec;
 use keystead_crypto::merkle::{Edge, Hash, leaf_hash};
@@ -7,7 +9,7 @@ use keystead_crypto::x509;
 use keystead_store::{OpenError, Peek};
 
 use super::record::{
-    HEADS, Head, Leaf, ONE, PENDING, PLACES, Place, TILE, TILES, Tile, signed_bytes, tile_key,
+    HEADS, Head, ONE, PENDING, Pending, TILE, TILES, Tile, peek_index, signed_bytes, tile_key,
 };
 use crate::pca;
 
@@ -130,6 +132,7 @@ fn check_certificates(
     report: &mut Report,
 ) -> Result<(), OpenError> {
     let mut after: Option<String> = None;
+    let mut pending = pending(peek)?;
     loop {
         let page = pca::internal::peek_certificates(peek, after.as_deref(), PAGE)?;
         let Some(last) = page.last() else {
@@ -138,7 +141,7 @@ fn check_certificates(
         after = Some(last.key.clone());
         for found in page {
             let leaf = leaf_hash(&found.der);
-            match stands(peek, &found.key, head, &leaf)? {
+            match stands(peek, &found.key, head, &leaf, &mut pending)? {
                 Stands::There => report.logged = report.logged.saturating_add(1),
                 Stands::Pending => report.pending = report.pending.saturating_add(1),
                 Stands::Nowhere if head.is_none_or(|head| found.issued_at < head.since) => {
@@ -160,26 +163,50 @@ enum Stands {
     Elsewhere(u64),
 }
 
-fn stands(peek: &Peek, key: &str, head: Option<&Head>, leaf: &Hash) -> Result<Stands, OpenError> {
-    // It may be appended between the looks.
+fn stands(
+    peek: &Peek,
+    key: &str,
+    head: Option<&Head>,
+    leaf: &Hash,
+    pending: &mut HashSet<String>,
+) -> Result<Stands, OpenError> {
+    // It may be appended between the looks, and issued after the first one.
     for _ in 0..2 {
-        if let Some(place) = peek.get::<Place>(PLACES, key)? {
-            if head.is_none_or(|head| place.index >= head.size) {
+        if let Some(index) = peek_index(peek, key)? {
+            if head.is_none_or(|head| index >= head.size) {
                 return Ok(Stands::Pending);
             }
-            let tile = tile_key(0, place.index / TILE as u64);
+            let tile = tile_key(0, index / TILE as u64);
             let tile = peek.get::<Tile>(TILES, &tile)?.unwrap_or_default();
-            let at = usize::try_from(place.index % TILE as u64).unwrap_or(TILE);
+            let at = usize::try_from(index % TILE as u64).unwrap_or(TILE);
             return Ok(match tile.hash(at) == Some(*leaf) {
                 true => Stands::There,
-                false => Stands::Elsewhere(place.index),
+                false => Stands::Elsewhere(index),
             });
         }
-        if peek.get::<Leaf>(PENDING, key)?.is_some() {
+        if pending.contains(key) {
             return Ok(Stands::Pending);
         }
+        *pending = self::pending(peek)?;
     }
-    Ok(Stands::Nowhere)
+    Ok(match pending.contains(key) {
+        true => Stands::Pending,
+        false => Stands::Nowhere,
+    })
+}
+
+/// The record keys of the certificates that are pending: what a few seconds have brought.
+fn pending(peek: &Peek) -> Result<HashSet<String>, OpenError> {
+    let (mut keys, mut after) = (HashSet::new(), None);
+    loop {
+        let page = peek.scan::<Pending>(PENDING, after.as_deref(), PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(keys);
+        };
+        after = Some(last.key.clone());
+        let leaves = page.into_iter().flat_map(|found| found.value.leaves);
+        keys.extend(leaves.map(|leaf| leaf.key));
+    }
 }
 
 /// Records read at once.

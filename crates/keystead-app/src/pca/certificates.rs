@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use keystead_core::pca::{Command, Serial, Template};
 use keystead_core::{Error, ErrorKind, Result};
-use keystead_store::{Haste, StoreError, Stored};
+use keystead_store::{StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::TOKEN_LIFETIME;
 use super::authorities::{ATTEMPTS, ByTemplate, authority, contended};
-use super::issue::{Order, complete, intend, issued, malformed_csr, prepare};
+use super::complete::issued;
+use super::issue::{Order, intend, malformed_csr, prepare};
 use super::record::{Authority, Issued, own_certificate};
 use super::revocation::places::place;
 use super::{convert, passthrough, text};
@@ -108,13 +109,11 @@ async fn attempt(
         found.value.ca.arn(),
         intent.serial.hex()
     );
-    let (app, authority, name) = (Arc::clone(&ctx.app), Arc::clone(found), arn.clone());
-    tokio::spawn(async move {
-        if let Err(error) = complete(&app, &authority.value, intent, Haste::Soon).await {
-            tracing::warn!(certificate = name, %error, "a certificate is completed later");
-        }
-        drop(room);
-    });
+    let waiting = (intent, room);
+    ctx.app
+        .issuers
+        .completing
+        .hand_over(&ctx.app, found, waiting);
     Ok(Some(arn))
 }
 

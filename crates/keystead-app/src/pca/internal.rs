@@ -10,7 +10,8 @@ use keystead_crypto::x509;
 use keystead_store::{Collection, Haste, OpenError, Peek, StoreError, Stored};
 
 use super::authorities::{ATTEMPTS, ByTemplate, authority_as, contended};
-use super::issue::{Order, complete, intend, issued, prepare};
+use super::complete::{complete, issued};
+use super::issue::{Order, intend, prepare};
 use super::record::{self, Authority, Issued, authority_key, load, own_certificate};
 use super::revocation::places::place;
 use super::text;

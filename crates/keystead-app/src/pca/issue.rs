@@ -1,16 +1,8 @@
 //! Issuing: validate, lint, store serial number and to-be-signed bytes, sign, compare, store.
 //!
 //! The steps are types, so that none can be left out or taken twice: [`prepare`] validates and lints
-//! and gives a [`Prepared`], [`intend`] consumes it, stores it and gives an [`Intent`], [`complete`]
-//! consumes that, signs, compares and stores. What is intended waits in [`ISSUE_QUEUE`]. Whoever comes
-//! first completes it: who intended it, who asks for the certificate ([`issued`]), or after a crash
-//! the queue's task; always the same bytes, never a second serial number.
-//!
-//! What "compare" compares: that the certificate holds exactly the bytes that were linted and
-//! stored, and that the signature verifies under the authority's key. The latter is left out for
-//! P-256, where verifying costs three times as much as signing: it guards against faults of the
-//! machine, which for RSA give the private key away (Boneh, DeMillo, Lipton 1997) and for a curve make
-//! a certificate that nobody accepts, at the price of a third of all that issuing costs.
+//! and gives a [`Prepared`], [`intend`] consumes it, stores it and gives an [`Intent`], and
+//! [`complete`](super::complete) consumes that, signs, compares and stores.
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::lint::{self, Issuer};
@@ -18,17 +10,14 @@ use keystead_core::pca::{
     ApiPassthrough, CsrContent, Installed, Kind, Period, Published, Serial, SubjectSource,
     Template, UsageMode, Validity, Window, compose, window,
 };
-use keystead_core::x509::{Extension, KeySpec, SignatureAlgorithm, TbsCertificate};
+use keystead_core::x509::{Extension, SignatureAlgorithm, TbsCertificate};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::{CryptoError, random, x509};
-use keystead_store::{Batch, Expect, Haste, Lease, Store, StoreError, Stored};
+use keystead_store::{Batch, Expect, Store, StoreError, Stored};
 
-use super::record::{AUTHORITIES, Authority, CERTIFICATES, Intended, Issued};
+use super::complete::ISSUE_QUEUE;
+use super::record::{AUTHORITIES, Authority, CERTIFICATES, Intended};
 use crate::token::Token;
-use crate::{App, log};
-
-/// Where intended certificates wait to be completed, should who intended them not do it.
-pub(crate) const ISSUE_QUEUE: &str = "pca.issue";
 
 /// What is asked of an authority.
 pub(super) struct Order<'a> {
@@ -70,8 +59,8 @@ pub(super) struct Intent {
     /// The serial number.
     pub(super) serial: Serial,
     /// The record key of the certificate.
-    key: String,
-    intended: Intended,
+    pub(super) key: String,
+    pub(super) intended: Intended,
 }
 
 /// Validates an order and lints what would be signed.
@@ -262,141 +251,13 @@ pub(super) fn enqueue(
         requested_by: prepared.requested_by.map(str::to_owned),
     };
     let due = now.checked_add(GRACE).unwrap_or(Timestamp::MAX);
-    // Also of a certificate that is no longer kept.
-    batch.expect(log::PLACES, key.as_str(), Expect::Absent);
+    batch.expect(CERTIFICATES, key.as_str(), Expect::Absent);
     batch.enqueue(ISSUE_QUEUE, key.as_str(), due, &intended);
     Intent {
         serial: prepared.serial,
         key,
         intended,
     }
-}
-
-/// Signs what was intended, compares, stores, in this haste.
-pub(super) async fn complete(
-    app: &App,
-    authority: &Authority,
-    intent: Intent,
-    haste: Haste,
-) -> Result<Issued> {
-    let mut batch = Batch::new();
-    batch.cancel(ISSUE_QUEUE, intent.key.as_str());
-    sign_and_store(app, authority, &intent.key, intent.intended, (batch, haste)).await
-}
-
-/// Completes what the item of this lease intends, and settles the lease with it.
-pub(super) async fn complete_leased(app: &App, authority: &Authority, lease: &Lease) -> Result<()> {
-    let mut batch = Batch::new();
-    batch.finish(lease);
-    let with = (batch, Haste::Now);
-    sign_and_store(app, authority, lease.id(), lease.payload()?, with).await?;
-    Ok(())
-}
-
-/// The certificate with this record key. One that was only intended is completed first: whoever asks
-/// for it has been told its name.
-pub(super) async fn issued(
-    app: &App,
-    authority: &Authority,
-    key: &str,
-) -> Result<Option<Stored<Issued>>> {
-    if let Some(found) = app.store.get(CERTIFICATES, key).await? {
-        return Ok(Some(found));
-    }
-    if let Some(intended) = app.store.queued::<Intended>(ISSUE_QUEUE, key).await? {
-        // Most likely it is signed, and waits for its turn at the disk.
-        app.store.flush().await?;
-        if let Some(found) = app.store.get(CERTIFICATES, key).await? {
-            return Ok(Some(found));
-        }
-        let mut batch = Batch::new();
-        batch.cancel(ISSUE_QUEUE, key);
-        sign_and_store(app, authority, key, intended.value, (batch, Haste::Now)).await?;
-    }
-    // Whoever was issuing may have completed it between the looks.
-    Ok(app.store.get(CERTIFICATES, key).await?)
-}
-
-/// Signs an intended certificate and stores it under `key`, together with `batch`. Where somebody else
-/// was quicker, theirs is the certificate.
-async fn sign_and_store(
-    app: &App,
-    authority: &Authority,
-    key: &str,
-    intended: Intended,
-    (mut batch, haste): (Batch, Haste),
-) -> Result<Issued> {
-    let (tbs, algorithm) = (&intended.tbs, intended.signature);
-    let signature = app.keys.sign(&authority.key, algorithm, tbs).await?;
-    let certificate = x509::assemble(tbs, algorithm, &signature)?;
-    compare(authority, algorithm, tbs, &signature, &certificate)?;
-    let issued = Issued {
-        certificate,
-        issuer: intended.issuer,
-        partition: intended.partition,
-        issued_at: intended.issued_at,
-        not_before: intended.not_before,
-        not_after: intended.not_after,
-        revocation: None,
-        template: intended.template,
-        requested_by: intended.requested_by,
-    };
-    batch.put(CERTIFICATES, key, &issued, Expect::Absent);
-    log::issued(&mut batch, key, &issued.certificate);
-    match app.store.commit_with(batch, haste).await {
-        Ok(_) => Ok(issued),
-        Err(StoreError::Conflict { .. } | StoreError::LeaseLost { .. }) => {
-            let theirs = app.store.get::<Issued>(CERTIFICATES, key).await?;
-            theirs.map(|stored| stored.value).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::ConcurrentModification,
-                    "The certificate was changed while it was issued.",
-                )
-            })
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn compare(
-    authority: &Authority,
-    algorithm: SignatureAlgorithm,
-    tbs: &[u8],
-    signature: &[u8],
-    certificate: &[u8],
-) -> Result<()> {
-    if lint::signed_part(certificate) != Some(tbs) {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            "the assembled certificate does not hold the bytes that were to be signed",
-        ));
-    }
-    if authority.key.spec() == KeySpec::EcP256 {
-        return Ok(());
-    }
-    compare_signature(
-        &authority.spki,
-        algorithm,
-        tbs,
-        signature,
-        "a new certificate",
-    )
-}
-
-/// Refuses a signature that was just made, of `what`, and does not verify.
-pub(super) fn compare_signature(
-    spki: &[u8],
-    algorithm: SignatureAlgorithm,
-    signed: &[u8],
-    signature: &[u8],
-    what: &str,
-) -> Result<()> {
-    x509::verify_signature(spki, algorithm, signed, signature).map_err(|fault| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("the signature of {what} does not verify ({fault}); suspect the machine's memory or processor"),
-        )
-    })
 }
 
 /// A fault of the request.

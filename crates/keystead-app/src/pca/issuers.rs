@@ -1,4 +1,4 @@
-//! What issuing keeps in memory: the authorities that issued last, and how much may be under way.
+//! What issuing keeps in memory: the authorities that issued last, how much may be under way, and what is.
 //!
 //! A remembered authority may have changed since. It can issue nothing all the same: the commit of an
 //! intent has the version of its authority as precondition. And it can refuse nothing: whoever is
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::authorities::{ByTemplate, authority_as, describe, key_of};
+use super::complete::Completing;
 use super::record::Authority;
 use crate::Ctx;
 use crate::access::{Act, Allowed};
@@ -22,6 +23,7 @@ use crate::access::{Act, Allowed};
 pub(crate) struct Issuers {
     known: Mutex<LruCache<String, Arc<Stored<Authority>>>>,
     room: Arc<Semaphore>,
+    pub(super) completing: Completing,
 }
 
 impl Default for Issuers {
@@ -29,6 +31,7 @@ impl Default for Issuers {
         Self {
             known: Mutex::new(LruCache::new(KNOWN)),
             room: Arc::new(Semaphore::new(UNDER_WAY)),
+            completing: Completing::default(),
         }
     }
 }
@@ -78,4 +81,4 @@ const KNOWN: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
 /// Certificates that are intended and not yet stored: several commits' worth, so that signing and the
 /// disk are never idle, and little enough that whoever asks for the last one waits for milliseconds.
-const UNDER_WAY: usize = 64;
+const UNDER_WAY: usize = 192;

@@ -6,6 +6,7 @@
 
 mod authorities;
 mod certificates;
+mod complete;
 mod convert;
 mod expiry;
 pub mod internal;
@@ -53,8 +54,8 @@ use keystead_store::Lease;
 use crate::App;
 
 pub(crate) use authorities::PURGE_QUEUE;
+pub(crate) use complete::ISSUE_QUEUE;
 pub(crate) use expiry::{EXPIRE_QUEUE, tell};
-pub(crate) use issue::ISSUE_QUEUE;
 pub(crate) use issuers::Issuers;
 pub(crate) use reports::{REPORT_QUEUE, write_part};
 pub(crate) use retention::{
@@ -77,7 +78,7 @@ pub(crate) async fn complete_intent(app: &App, lease: &Lease) -> Result<bool> {
         // Purged meanwhile: there is no key to sign with.
         return Ok(false);
     };
-    issue::complete_leased(app, &authority.value, lease).await?;
+    complete::complete_leased(app, &authority.value, lease).await?;
     Ok(true)
 }
 

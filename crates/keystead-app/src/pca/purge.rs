@@ -16,7 +16,7 @@ use super::revocation::record::{LISTS, List, NAMES, PARTITIONS, PARTS, Part, REV
 use super::revocation::responder;
 use super::shared;
 use crate::App;
-use crate::log::{PLACES, Place};
+use crate::log::{PLACES, Places};
 
 /// What is left of an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) async fn purge(app: &App, key: &str, now: Timestamp) -> Result<Left> 
         for report in keys::<Report>(store, REPORTS, &prefix).await? {
             batch.delete(REPORTS, report, Expect::Any);
         }
-        for place in keys::<Place>(store, PLACES, &prefix).await? {
+        for place in keys::<Places>(store, PLACES, &prefix).await? {
             batch.delete(PLACES, place, Expect::Any);
         }
     }

@@ -10,8 +10,9 @@ use keystead_crypto::{digest, x509};
 use keystead_store::{Batch, Expect, Haste, StoreError, Stored};
 
 use super::authorities::{ATTEMPTS, contended};
+use super::complete::complete;
 use super::internal::{ACM_TOKEN_LIFETIME, owned, resume};
-use super::issue::{Order, complete, intend, prepare};
+use super::issue::{Order, intend, prepare};
 use super::record::{AUTHORITIES, Authority, CERTIFICATES, Issued};
 use super::revocation::places::place;
 use super::text;

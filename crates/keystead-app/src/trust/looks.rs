@@ -253,5 +253,5 @@ const HANDED: usize = 25;
 const LOOKED: usize = 500;
 
 /// What was asked of an authority before it was switched off is signed within seconds; the queue's task
-/// does so after ten more (`pca::issue`) and looks every ten.
+/// does so after ten more (`pca::complete`) and looks every ten.
 const LAST_ORDERS: SignedDuration = SignedDuration::from_secs(30);

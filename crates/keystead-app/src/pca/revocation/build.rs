@@ -21,7 +21,7 @@ use super::record::{
     COMPLETE, Edition, LISTS, List, PARTS, Part, Published, REVOKED, Revoked, owner, part_key,
     partition, parts_of,
 };
-use crate::pca::issue::compare_signature;
+use crate::pca::complete::compare_signature;
 use crate::pca::record::{AUTHORITIES, Authority};
 use crate::{App, ids};
 

@@ -30,7 +30,7 @@ use super::record::REVOKED;
 use super::signer::{self, Certified, SIGNERS, Signers};
 use super::{SIGNER_QUEUE, left_behind};
 use crate::App;
-use crate::pca::issue::{compare_signature, issued};
+use crate::pca::complete::{compare_signature, issued};
 use crate::pca::record::{AUTHORITIES, Authority};
 
 /// Authorities that answer, by the hash of their key in hexadecimal: of each algorithm, one record.
@@ -357,7 +357,7 @@ async fn sign(
     lint(answering, request, &data)?;
     let algorithm = signer.algorithm();
     let signature = app.keys.sign(&signer.key, algorithm, &data).await?;
-    // As for certificates: `pca::issue` says why not for P-256.
+    // As for certificates: `pca::complete` says why not for P-256.
     if signer.key.spec() != KeySpec::EcP256 {
         compare_signature(&signer.spki, algorithm, &data, &signature, "an OCSP answer")?;
     }

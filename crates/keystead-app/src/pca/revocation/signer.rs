@@ -23,7 +23,8 @@ use keystead_store::{Batch, Collection, Expect, StoreError, Stored, Versioned};
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::pca::issue::{Prepared, enqueue, fresh_serial, issued, linted};
+use crate::pca::complete::issued;
+use crate::pca::issue::{Prepared, enqueue, fresh_serial, linted};
 use crate::pca::record::{AUTHORITIES, Authority};
 
 /// Who signs the OCSP answers of authorities, by `account/region/id`.

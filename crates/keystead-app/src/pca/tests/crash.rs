@@ -10,8 +10,8 @@ use keystead_store::{Haste, StoreError, Stored};
 use keystead_wire::acm_pca as wire;
 
 use super::super::authorities::authority;
-use super::super::issue::ISSUE_QUEUE;
-use super::super::issue::{Intent, Order, complete, intend, prepare};
+use super::super::complete::{ISSUE_QUEUE, complete};
+use super::super::issue::{Intent, Order, intend, prepare};
 use super::super::record::{Authority, CERTIFICATES, Intended, Issued};
 use super::world::*;
 

@@ -7,7 +7,7 @@ use keystead_store::faults::Failure;
 
 use super::super::record::{CERTIFICATES, Issued};
 use super::world::*;
-use crate::log::{self, PLACES, Place};
+use crate::log;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -58,15 +58,9 @@ async fn what_expired_long_ago_goes_and_its_place_in_the_log_stays() {
     let gone = world.get(&root, &short).await.unwrap_err();
     assert_eq!(gone.kind, ErrorKind::NotFound);
     assert!(world.get(&root, &long).await.is_ok());
-    let place = world
-        .app
-        .store
-        .get::<Place>(PLACES, &key(&root, &short))
-        .await;
-    assert!(
-        place.unwrap().is_some(),
-        "its serial number is taken for ever"
-    );
+    let (gone, kept) = (key(&root, &short), world.ctx().now);
+    let logged = log::has_done_with(&world.app.store, &gone, kept).await;
+    assert!(logged.unwrap(), "its place in the log is taken for ever");
 
     // Whoever changes their mind has the rest kept.
     world.keep_expired(None);
