@@ -246,7 +246,7 @@ def test_what_cannot_be_fetched(pca, root):
 
 
 def colons(serial):
-    text = f"{serial:032x}"
+    text = f"{serial:x}"
     return ":".join(text[i : i + 2] for i in range(0, len(text), 2))
 
 

@@ -53,7 +53,7 @@ def fetched(s3, described):
 
 def serial_of(arn):
     digits = arn.rpartition("/")[2]
-    return ":".join(digits[i : i + 2] for i in range(0, 32, 2))
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
 def revoke(pca, authority, arn, reason="SUPERSEDED"):

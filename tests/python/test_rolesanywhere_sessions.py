@@ -225,7 +225,7 @@ def test_revoked_certificates(own):
     first, second = own.workload(), own.workload()
     serial = first.certificate.serial_number
     own.pca.revoke_certificate(
-        CertificateAuthorityArn=own.ca, CertificateSerial=f"{serial:032x}", RevocationReason="KEY_COMPROMISE"
+        CertificateAuthorityArn=own.ca, CertificateSerial=f"{serial:x}", RevocationReason="KEY_COMPROMISE"
     )
     denied(first.create_session, own.where, text="Certificate revoked")
     assert second.create_session(own.where)["credentialSet"]

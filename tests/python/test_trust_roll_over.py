@@ -244,7 +244,7 @@ def roll_over(mesh):
     # Their owner knows that nobody uses them any more, and need not wait for a year.
     for serial in old_serials:
         mesh.pca.revoke_certificate(
-            CertificateAuthorityArn=mesh.old, CertificateSerial=f"{serial:032x}", RevocationReason="SUPERSEDED"
+            CertificateAuthorityArn=mesh.old, CertificateSerial=f"{serial:x}", RevocationReason="SUPERSEDED"
         )
     assert advanced(mesh.keystead, arn, deadline=120) == "DONE"
     root = authorities.parse(mesh.root(mesh.new)).serial_number
