@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 
 use super::build::{Parts, ext, ia5, name, oid_tlv, seq, tlv};
-use super::{Bounds, broken};
+use super::{Bounds, broken, issuer, lint_tbs};
 
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
@@ -178,5 +178,30 @@ fn a_name_of_our_own_goes_below_what_is_permitted() {
         let bounds = Bounds::of([path.as_slice()]).unwrap();
         let expected = name(&[(10, 0x0c, organization.as_bytes()), (3, 0x0c, b"own")]);
         assert_eq!(*bounds.below(&own), expected);
+    }
+}
+
+#[test]
+fn damaged_paths_and_names_never_panic() {
+    let bases: Vec<Vec<u8>> = names().into_iter().map(|(base, ..)| base).collect();
+    let path = authority(&bases, &bases);
+    let mut leaf = Parts::with_every_name();
+    leaf.bounds = Some(Bounds::of([path.as_slice()]).unwrap());
+    let whole = leaf.tbs();
+    for flip in [0x01, 0x20, 0x80, 0xff] {
+        for at in 0..path.len() {
+            let mut damaged = path.clone();
+            damaged[at] ^= flip;
+            if let Ok(bounds) = Bounds::of([damaged.as_slice()]) {
+                let mut below = leaf.clone();
+                below.bounds = Some(bounds);
+                let _ = broken(&below);
+            }
+        }
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            let _ = lint_tbs(&damaged, &issuer(&leaf));
+        }
     }
 }
