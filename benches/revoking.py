@@ -1,7 +1,9 @@
 """What revocation costs, with many revoked already, beside what this machine can do in the same minutes.
 
 `cargo xtask bench revocation` builds the release binary and runs this. First come figures with nearly nothing revoked, then
-so many certificates are issued and revoked (100,000, or `--revoked N`, or `--million`), then the same figures again:
+so many certificates are issued and revoked (100,000, or `--revoked N`, or `--million`), and with `--behind N` so many more
+issued that are never revoked, then the same figures again, and what of it all could grow with what is stored: issuing, the
+start, memory.
 
 - RevokeCertificate over 1 and over 8 connections, beside fdatasync: a revocation is one commit
 - OCSP, kept (no nonce) beside the bare answer of the same HTTP stack, and signed for each request (with a nonce) beside
@@ -33,7 +35,7 @@ import authorities  # noqa: E402
 import revocation  # noqa: E402
 from measure import resident_mib, signatures, syncs, wrk  # noqa: E402
 from server import REGION, Server  # noqa: E402
-from signing import Request  # noqa: E402
+from signing import Request, sign, unsigned  # noqa: E402
 
 # Revocations that are measured each time.
 MEASURED = 2_000
@@ -105,6 +107,8 @@ class Bench:
     def __init__(self, folder, seconds):
         self.folder, self.seconds = folder, seconds
         self.server = Server(folder).start()
+        # Before anything knows the port, which is another one after each start.
+        at_rest(self, "nothing stored")
         self.pca = self.server.client("acm-pca")
         self.root = revocation.publishing(self.pca, "Bench", kind="PARTITIONED")
         self.issuer = revocation.certificate_of(self.pca, self.root)
@@ -132,6 +136,24 @@ class Bench:
 
     def bare(self):
         return wrk(self.server, Request("GET", "/health", {}, None), self.seconds, self.folder)
+
+    def issue(self, seconds=None):
+        order = {
+            "CertificateAuthorityArn": self.root,
+            "Csr": self.csr,
+            "SigningAlgorithm": "SHA256WITHECDSA",
+            "Validity": {"Type": "DAYS", "Value": 30},
+        }
+        request = unsigned("acm-pca", "IssueCertificate", parameters=order)
+        signed = sign(request, "acm-pca", self.server.host, self.server.key_id, self.server.secret)
+        return wrk(self.server, signed, seconds or self.seconds, self.folder)
+
+    def restarted(self):
+        """Seconds from the start to `ready`, after a kill."""
+        self.server.kill()
+        begun = time.monotonic()
+        self.server.start()
+        return self.server.ready_at - begun
 
     def lists_made(self):
         """(how many, how many seconds together)."""
@@ -167,9 +189,12 @@ def figures(bench, title):
             flush=True,
         )
     bare, kept, signed = bench.bare(), bench.ocsp(None), bench.ocsp(b"0123456789abcdef")
-    limit = signatures() * max(signed.cores, 0.01)
+    issued, one_core = bench.issue(), signatures()
+    limit = one_core * max(signed.cores, 0.01)
+    share = issued.rate / (one_core * max(issued.cores, 0.01))
     for name, measured, beside in (
         ("bare answer", bare, ""),
+        ("IssueCertificate", issued, f"{share:.2f} of P-256 signatures on its cores"),
         ("OCSP, kept", kept, f"{kept.rate / bare.rate:.2f} of the bare answer"),
         ("OCSP, signed", signed, f"{signed.rate / limit:.2f} of P-256 signatures on its cores"),
     ):
@@ -205,10 +230,33 @@ def fill(bench, count):
     print(f"{done:,} issued and revoked in {time.monotonic() - begun:,.0f} s")
 
 
+def issue_many(bench, count):
+    """Issues about so many more, none of which is revoked."""
+    done, begun = 0, time.monotonic()
+    while done < count:
+        measured = bench.issue(10)
+        if measured.failed:
+            sys.exit(f"{measured.failed} requests failed: these figures mean nothing")
+        done += int(measured.rate * 10)
+    print(f"{done:,} issued in {time.monotonic() - begun:,.0f} s", flush=True)
+
+
+def at_rest(bench, title):
+    before = resident_mib(bench.server.process.pid)
+    times = [bench.restarted() for _ in range(3)]
+    after = resident_mib(bench.server.process.pid)
+    print(
+        f"{title}: memory {before:.1f} MiB, after a new start {after:.1f} MiB;"
+        f" a start takes {statistics.median(times) * 1000:.0f} ms",
+        flush=True,
+    )
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=int, default=3, help="length of each run of wrk")
     options.add_argument("--revoked", type=int, default=100_000, help="certificates that are revoked before the second figures")
+    options.add_argument("--behind", type=int, default=0, help="certificates that are only issued before the second figures")
     options.add_argument("--million", action="store_true", help="the same as --revoked 1000000")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("KEYSTEAD_BENCH_DIR")) as name:
@@ -216,8 +264,9 @@ def main():
         try:
             figures(bench, "nearly nothing revoked")
             fill(bench, 1_000_000 if chosen.million else chosen.revoked)
+            issue_many(bench, chosen.behind)
             figures(bench, "with those behind")
-            print(f"memory: {resident_mib(bench.server.process.pid):.1f} MiB")
+            at_rest(bench, "with all that stored")
         finally:
             bench.server.kill()
 

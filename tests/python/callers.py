@@ -20,14 +20,16 @@ class Caller:
         "acm": "CertificateManager",
         "kms": "TrentService",
         "secretsmanager": "secretsmanager",
+        "keystead": "Keystead_20261101",
     }
 
     def __init__(self, server):
         self.server = server
         self.connection = http.client.HTTPConnection(server.host, timeout=20)
 
-    def call(self, service, operation, **parameters):
-        """The answer; `None` where the connection broke, which acknowledges nothing."""
+    def call(self, service, operation, may_refuse=(), **parameters):
+        """The answer; `None` where the connection broke, which acknowledges nothing. An error whose code is in
+        `may_refuse` is an answer, too."""
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"{self.TARGETS[service]}.{operation}",
@@ -40,6 +42,8 @@ class Caller:
             body = answer.read()
         except (OSError, http.client.HTTPException):
             return None
+        if 400 <= answer.status < 500 and json.loads(body).get("__type") in may_refuse:
+            return json.loads(body)
         assert answer.status == 200, f"{operation}: {answer.status} {body}"
         return json.loads(body) if body else {}
 

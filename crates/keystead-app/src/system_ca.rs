@@ -177,6 +177,7 @@ impl SystemCa {
                 key_id: &self.key_id,
                 not_after: Some(self.record.not_after),
                 path_len: Some(0),
+                bounds: None,
                 signature: KeySpec::EcP256.default_signature(),
             },
         )?;
@@ -230,6 +231,7 @@ async fn create(keys: &KeyRing, now: Timestamp) -> Result<Record> {
             key_id: &key_id,
             not_after: None,
             path_len: None,
+            bounds: None,
             signature: algorithm,
         },
     )?;

@@ -5,7 +5,7 @@
 //! [`complete`](super::complete) consumes that, signs, compares and stores.
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::lint::{self, Issuer};
+use keystead_core::lint::{self, Bounds, Issuer};
 use keystead_core::pca::{
     ApiPassthrough, CsrContent, Installed, Kind, Period, Published, Serial, SubjectSource,
     Template, UsageMode, Validity, Window, compose, window,
@@ -118,6 +118,7 @@ pub(super) fn prepare(authority: &Authority, order: Order<'_>, now: Timestamp) -
         key_id: &key_id,
         not_after: within.issuer_not_after,
         path_len: installed.and_then(|installed| installed.path_len),
+        bounds: installed.map(bounds).transpose()?,
         signature: order.signature,
     };
     linted(&der, &issuer, kind)?;
@@ -139,6 +140,16 @@ fn subject_der(source: &SubjectSource, asked: &[u8]) -> Result<Vec<u8>> {
         SubjectSource::Csr => Ok(asked.to_vec()),
         SubjectSource::Api(subject) => x509::encode_name(subject.name()).map_err(invalid_args),
     }
+}
+
+/// What the authority's path leaves to what it signs.
+pub(super) fn bounds(installed: &Installed) -> Result<&Bounds> {
+    installed.bounds.as_ref().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            "the certificates of the authority's path can't be read, so that nobody knows what they allow",
+        )
+    })
 }
 
 /// How long a certificate may live under `installed`; an authority's own certificate is as long-lived as

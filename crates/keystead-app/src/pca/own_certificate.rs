@@ -1,6 +1,6 @@
 //! The certificate that an authority works under.
 
-use keystead_core::lint;
+use keystead_core::lint::{self, Bounds};
 use keystead_core::pca::{ChainCertificate, Command, Installed, Kind, check_import};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::CryptoError;
@@ -150,6 +150,9 @@ async fn install(
         Some(id) => id,
         None => x509::key_identifier(&certificate.spki_der)?.to_vec(),
     };
+    let path = std::iter::once(certificate).chain(chain);
+    let bounds = Bounds::of(path.map(x509::Certificate::der))
+        .map_err(|why| malformed_because(&format!("The certificate chain is not valid: {why}.")))?;
     let installed = Installed {
         fingerprint,
         serial: certificate.serial.clone(),
@@ -157,9 +160,8 @@ async fn install(
         key_id,
         not_before: certificate.not_before,
         not_after: certificate.not_after,
-        path_len: certificate
-            .basic_constraints()
-            .and_then(|(_, path_len)| path_len),
+        path_len: bounds.path_len(),
+        bounds: Some(bounds),
     };
     let own = OwnCertificate {
         certificate: certificate.der().to_vec(),

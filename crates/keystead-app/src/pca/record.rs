@@ -1,12 +1,15 @@
 //! What is stored of authorities and of the certificates that they issue.
 
 use jiff::Timestamp;
+use keystead_core::lint::Bounds;
 use keystead_core::pca::{CertificateAuthority, Revocation};
 use keystead_core::x509::SignatureAlgorithm;
 use keystead_core::{AccountId, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::StoredKey;
-use keystead_store::{Collection, Store, Stored, Versioned};
+use keystead_store::{Batch, Collection, Expect, Store, StoreError, Stored, Versioned};
 use serde::{Deserialize, Serialize};
+
+use super::expiry;
 
 /// Authorities, by `account/region/id`.
 pub(super) const AUTHORITIES: Collection = Collection("pca.ca");
@@ -142,7 +145,47 @@ pub(super) async fn find(
     now: Timestamp,
 ) -> Result<Option<Stored<Authority>>> {
     let found = store.get::<Authority>(AUTHORITIES, key).await?;
-    Ok(found.filter(|stored| !stored.value.ca.is_to_be_purged(now)))
+    match found.filter(|stored| !stored.value.ca.is_to_be_purged(now)) {
+        Some(found) => Ok(Some(completed(store, found, now).await?)),
+        None => Ok(None),
+    }
+}
+
+/// With what authorities had not when they were stored by an older version: the bounds of their path, and a time to tell of
+/// the end of their certificate. It is stored with the first look, since nothing looks at all of them.
+async fn completed(
+    store: &Store,
+    mut found: Stored<Authority>,
+    now: Timestamp,
+) -> Result<Stored<Authority>> {
+    let Some(installed) = &mut found.value.ca.installed else {
+        return Ok(found);
+    };
+    if installed.bounds.is_some() {
+        return Ok(found);
+    }
+    let own = own_certificate(store, &found.key, &installed.fingerprint).await?;
+    let above = own.chain.iter().map(|above| above.as_slice());
+    match Bounds::of(std::iter::once(own.certificate.as_slice()).chain(above)) {
+        Ok(bounds) => {
+            installed.path_len = bounds.path_len();
+            installed.bounds = Some(bounds);
+        }
+        Err(why) => {
+            tracing::error!(authority = found.key, why, "a private CA can't issue");
+            return Ok(found);
+        }
+    }
+    let mut batch = Batch::new();
+    expiry::schedule(&found.value.ca, now, &mut batch);
+    let expect = Expect::Version(found.version);
+    batch.put(AUTHORITIES, found.key.as_str(), &found.value, expect);
+    match store.commit(batch).await {
+        // Whoever was quicker has done the same, or will with the next look.
+        Ok(_) | Err(StoreError::Conflict { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(store.get(AUTHORITIES, &found.key).await?.unwrap_or(found))
 }
 
 /// The refusal for an authority that is not there.

@@ -23,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Not an empty sequence, and no empty list within.
 fn not_empty(facts: &Facts<'_>) -> Result<(), String> {
-    match subtrees(facts) {
+    match own(facts) {
         None => Ok(()),
         Some(Err(fault)) => Err(format!("nameConstraints {fault}")),
         Some(Ok(all)) => require(!all.is_empty(), || {
@@ -82,48 +82,54 @@ fn is_network(octets: &[u8]) -> bool {
         && zeros.is_sorted_by(|before, after| before >= after)
 }
 
-struct Subtree<'a> {
-    base: Tlv<'a>,
-    has_distance: bool,
+#[derive(Clone, Copy)]
+pub(super) struct Subtree<'a> {
+    pub(super) base: Tlv<'a>,
+    /// Whether it is permitted, and not excluded.
+    pub(super) permitted: bool,
+    pub(super) has_distance: bool,
 }
 
 fn well_formed<'a>(facts: &Facts<'a>) -> Vec<Subtree<'a>> {
-    subtrees(facts).and_then(Result::ok).unwrap_or_default()
+    own(facts).and_then(Result::ok).unwrap_or_default()
 }
 
-fn subtrees<'a>(facts: &Facts<'a>) -> Option<Result<Vec<Subtree<'a>>, Fault>> {
+fn own<'a>(facts: &Facts<'a>) -> Option<Result<Vec<Subtree<'a>>, Fault>> {
     let extension = facts.extension(oid::NAME_CONSTRAINTS)?;
-    let read = || {
-        let mut outer = Reader(extension.value);
-        let mut fields = outer.take(der::SEQUENCE)?.inside();
-        outer.end()?;
-        let mut all = Vec::new();
-        for list in [0, 1] {
-            let Some(list) = fields.optional(der::explicit(list))? else {
-                continue;
-            };
-            let list = facts::elements(list)?;
-            if list.is_empty() {
-                return Err("has an empty list of subtrees");
-            }
-            for subtree in list {
-                let mut fields = subtree.inside();
-                let base = fields.next()?.ok_or("has a subtree without a name")?;
-                all.push(Subtree {
-                    base,
-                    has_distance: !fields.is_empty(),
-                });
-            }
-        }
-        fields.end()?;
-        Ok(all)
-    };
-    Some(read())
+    Some(subtrees(extension.value))
 }
 
-const OTHER: u8 = der::explicit(0);
-const EMAIL: u8 = der::implicit(1);
-const DNS: u8 = der::implicit(2);
-const DIRECTORY: u8 = der::explicit(4);
-const URI: u8 = der::implicit(6);
-const IP: u8 = der::implicit(7);
+/// The subtrees that the DER of nameConstraints names, permitted and excluded.
+pub(super) fn subtrees(value: &[u8]) -> Result<Vec<Subtree<'_>>, Fault> {
+    let mut outer = Reader(value);
+    let mut fields = outer.take(der::SEQUENCE)?.inside();
+    outer.end()?;
+    let mut all = Vec::new();
+    for (list, permitted) in [(0, true), (1, false)] {
+        let Some(list) = fields.optional(der::explicit(list))? else {
+            continue;
+        };
+        let list = facts::elements(list)?;
+        if list.is_empty() {
+            return Err("has an empty list of subtrees");
+        }
+        for subtree in list {
+            let mut fields = subtree.inside();
+            let base = fields.next()?.ok_or("has a subtree without a name")?;
+            all.push(Subtree {
+                base,
+                permitted,
+                has_distance: !fields.is_empty(),
+            });
+        }
+    }
+    fields.end()?;
+    Ok(all)
+}
+
+pub(super) const OTHER: u8 = der::explicit(0);
+pub(super) const EMAIL: u8 = der::implicit(1);
+pub(super) const DNS: u8 = der::implicit(2);
+pub(super) const DIRECTORY: u8 = der::explicit(4);
+pub(super) const URI: u8 = der::implicit(6);
+pub(super) const IP: u8 = der::implicit(7);

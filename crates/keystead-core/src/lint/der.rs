@@ -101,6 +101,26 @@ fn length(input: &[u8]) -> Result<(usize, &[u8]), Fault> {
     Ok((value, rest))
 }
 
+/// The DER of a SEQUENCE of this content.
+pub(super) fn sequence(content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let length = length
+        .iter()
+        .position(|octet| *octet != 0)
+        .and_then(|first| length.get(first..));
+    let mut all = vec![SEQUENCE];
+    match length.unwrap_or(&[0]) {
+        [short @ 0..=0x7f] => all.push(*short),
+        long => {
+            // At most eight octets.
+            all.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
+            all.extend(long);
+        }
+    }
+    all.extend(content);
+    all
+}
+
 /// Checks that `input` is a run of canonically encoded elements, all the way down.
 pub(super) fn canonical(input: &[u8]) -> Result<(), Fault> {
     walk(Reader(input), MAX_DEPTH)
@@ -210,7 +230,7 @@ const ENUMERATED: u8 = 0x0a;
 pub(super) const UTF8_STRING: u8 = 0x0c;
 const NUMERIC_STRING: u8 = 0x12;
 pub(super) const PRINTABLE_STRING: u8 = 0x13;
-const TELETEX_STRING: u8 = 0x14;
+pub(super) const TELETEX_STRING: u8 = 0x14;
 pub(super) const IA5_STRING: u8 = 0x16;
 pub(super) const UTC_TIME: u8 = 0x17;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;

@@ -276,6 +276,11 @@ fn key_usage(mut value: Reader<'_>) -> Result<u16, Fault> {
     Ok(spread.fold(0, |all, part| all | part))
 }
 
+/// The purposes that the DER of extKeyUsage lists.
+pub(super) fn read_purposes(value: &[u8]) -> Result<Vec<&[u8]>, Fault> {
+    purposes(Reader(value))
+}
+
 fn purposes(mut value: Reader<'_>) -> Result<Vec<&[u8]>, Fault> {
     let list = value.take(der::SEQUENCE)?;
     value.end()?;

@@ -13,6 +13,7 @@
 
 mod access;
 mod baseline;
+mod bounds;
 mod ca;
 mod constraints;
 mod crl;
@@ -28,6 +29,7 @@ mod ocsp;
 mod oid;
 mod policies;
 mod san;
+mod subtree;
 mod time;
 mod uses;
 mod weak;
@@ -35,6 +37,7 @@ mod weak;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use crl::{CrlIssuer, lint_crl_tbs};
 pub use known::{KeyPrints, KnownKeys, Unreadable};
 pub use ocsp::{OcspSigner, lint_ocsp_data};
@@ -54,6 +57,8 @@ pub struct Issuer<'a> {
     pub not_after: Option<i64>,
     /// How many authorities may follow it, if its certificate limits that.
     pub path_len: Option<u8>,
+    /// What its certificate and those above it leave to what it signs; `None` where nothing is above.
+    pub bounds: Option<&'a Bounds>,
     /// How it is going to sign.
     pub signature: SignatureAlgorithm,
 }
@@ -199,6 +204,7 @@ const GROUPS: &[&[Rule]] = &[
     policies::RULES,
     ca::RULES,
     constraints::RULES,
+    bounds::RULES,
 ];
 
 /// RFC 5280 section 4.1: the bytes are a TBSCertificate at all.

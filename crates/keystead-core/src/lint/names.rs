@@ -181,6 +181,26 @@ pub(super) fn common_names<'a>(facts: &Facts<'a>) -> Vec<&'a [u8]> {
     found
 }
 
+/// Shows each attribute of a name: its type and its value.
+pub(super) fn visit<'a>(
+    name: &'a [u8],
+    mut see: impl FnMut(&'a [u8], &'a [u8]),
+) -> Result<(), Fault> {
+    visit_places(name, |_, oid, _, value| see(oid, value))
+}
+
+/// As [`visit`], with the place of the relative name before and the tag of the value between them.
+pub(super) fn visit_places<'a>(
+    name: &'a [u8],
+    mut see: impl FnMut(usize, &'a [u8], u8, &'a [u8]),
+) -> Result<(), Fault> {
+    walk(name, |place, attribute| {
+        see(place, attribute.oid, attribute.tag, attribute.value);
+        Ok(())
+    })
+    .map(drop)
+}
+
 /// Whether this is the DER of a name.
 pub(super) fn is_name(name: &[u8]) -> bool {
     each_attribute(name, |_| Ok(())).is_ok()

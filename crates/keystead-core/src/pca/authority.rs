@@ -9,6 +9,7 @@ use super::state::{self, Command, Status};
 use super::subject::Subject;
 use crate::arn::{AccountId, Arn, Region};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lint::Bounds;
 use crate::tags::Tags;
 use crate::x509::{KeySpec, KeyUsageBit, Oid, SignatureAlgorithm};
 
@@ -132,8 +133,11 @@ pub struct Installed {
     pub not_before: i64,
     /// Last second of its validity (Unix time).
     pub not_after: i64,
-    /// How many authorities may follow.
+    /// How many authorities may follow, by it and by those above it.
     pub path_len: Option<u8>,
+    /// What it and those above it leave to what is signed under it; nobody noted it once.
+    #[serde(default)]
+    pub bounds: Option<Bounds>,
 }
 
 /// How far an authority has come; expiry and deletion lie over it.

@@ -7,6 +7,7 @@ use keystead_core::acm::index::{Family, SortBy, position};
 use keystead_core::acm::properties::Property;
 use keystead_core::acm::search::{Filter, Statement, Text};
 use keystead_core::x509::KeySpec;
+use keystead_store::faults::Failure;
 use keystead_store::{Batch, Collection, Expect};
 use keystead_wire::acm as wire;
 
@@ -260,6 +261,75 @@ async fn unions_have_one_member_and_ranges_an_end() {
         search(&world, range(Some(now), Some(now))).await,
         Ok(vec![])
     );
+}
+
+/// Each commit of a revocation fails once, unheard or not: whoever asks again comes to the end, nothing is REVOKED whose CA
+/// does not say so, and the CA has signed nothing for it.
+#[tokio::test]
+async fn a_revocation_that_was_cut_off_is_asked_for_again() {
+    for failure in [Failure::Refused, Failure::Unheard] {
+        for nth in 1..20 {
+            let world = World::new().await;
+            let ca = world.ca().await;
+            world.grant(&ca).await;
+            let arn = world.private(&ca).await;
+            world.export(&arn).await.unwrap();
+            world.renew(&arn).await.unwrap();
+            let serials = serials(&world, &arn).await;
+            assert_eq!(serials.len(), 2);
+            let issued = super::crash::issued_by(&world).await;
+            world.app.store.fail_commit(nth, failure);
+            let first = revoke(&world, &arn).await;
+            let failed = !world.app.store.is_to_fail();
+            world.app.store.fail_commit(0, failure);
+            let status = world.describe(&arn).await.status;
+            let is_revoked = status == Some(wire::CertificateStatus::Revoked);
+            if first.is_ok() || is_revoked {
+                assert!(
+                    is_revoked && all_revoked(&world, &ca, &serials).await,
+                    "{failure:?} {nth}"
+                );
+            }
+            let again = revoke(&world, &arn).await;
+            let expected = if is_revoked {
+                Err(ErrorKind::Validation)
+            } else {
+                Ok(())
+            };
+            assert_eq!(again, expected, "{failure:?} {nth}");
+            assert!(
+                all_revoked(&world, &ca, &serials).await,
+                "{failure:?} {nth}"
+            );
+            let status = world.describe(&arn).await.status;
+            assert_eq!(
+                status,
+                Some(wire::CertificateStatus::Revoked),
+                "{failure:?} {nth}"
+            );
+            assert_eq!(
+                super::crash::issued_by(&world).await,
+                issued,
+                "{failure:?} {nth}"
+            );
+            if !failed {
+                assert!(nth > 3, "two revocations and the mark are three commits");
+                break;
+            }
+        }
+    }
+}
+
+async fn all_revoked(world: &World, ca: &str, serials: &[Vec<u8>]) -> bool {
+    let ctx = world.ctx();
+    for serial in serials {
+        let (account, region) = (ctx.account(), &ctx.region);
+        let revoked = crate::pca::internal::has_revoked(&world.app, account, region, ca, serial);
+        if !revoked.await.unwrap() {
+            return false;
+        }
+    }
+    true
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::pca::complete::issued;
-use crate::pca::issue::{Prepared, enqueue, fresh_serial, linted};
-use crate::pca::record::{AUTHORITIES, Authority};
+use crate::pca::issue::{Prepared, bounds, enqueue, fresh_serial, linted};
+use crate::pca::record::{AUTHORITIES, Authority, find};
 
 /// Who signs the OCSP answers of authorities, by `account/region/id`.
 pub(in super::super) const SIGNERS: Collection = Collection("pca.ocsp-signer");
@@ -74,7 +74,7 @@ pub(in super::super) struct Certified {
 pub(crate) async fn renew(app: &App, key: &str) -> Result<Option<Timestamp>> {
     for _ in 0..ATTEMPTS {
         let now = app.env.now();
-        let Some(authority) = app.store.get::<Authority>(AUTHORITIES, key).await? else {
+        let Some(authority) = find(&app.store, key, now).await? else {
             return Ok(None);
         };
         let (signers, expect) = match app.store.get::<Signers>(SIGNERS, key).await? {
@@ -197,13 +197,14 @@ fn certificate(
             value: format!("OCSP signer of {}", ca.id),
         }],
     };
+    let bounds = bounds(installed)?;
     let tbs = TbsCertificate {
         serial: serial.octets().to_vec(),
         signature: ca.signing_algorithm,
         issuer_der: installed.subject_der.clone(),
         not_before,
         not_after,
-        subject_der: x509::encode_name(&subject)?,
+        subject_der: bounds.below(&x509::encode_name(&subject)?).into_owned(),
         spki_der: key.spki_der.clone(),
         extensions: extensions(&installed.key_id),
     };
@@ -213,6 +214,7 @@ fn certificate(
         key_id: &installed.key_id,
         not_after: Some(installed.not_after),
         path_len: installed.path_len,
+        bounds: Some(bounds),
         signature: ca.signing_algorithm,
     };
     linted(&der, &issuer, ErrorKind::Internal)?;

@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use keystead_core::ErrorKind;
 use keystead_core::x509::KeySpec;
-use keystead_store::{Collection, Versioned};
+use keystead_store::faults::Failure;
+use keystead_store::{Batch, Collection, Expect, Versioned};
 use keystead_wire::acm_pca as wire;
 
 use super::super::record::{
@@ -187,6 +188,46 @@ async fn a_deleted_authority_comes_back_or_goes_for_good() {
     assert_eq!(left::<Authority>(&world, AUTHORITIES).await, 0);
     assert_eq!(left::<Issued>(&world, CERTIFICATES).await, 0);
     assert_eq!(left::<OwnCertificate>(&world, OWN_CERTIFICATES).await, 0);
+}
+
+/// An authority of an older version: nobody noted what its path allows, and nothing waits to tell of its end.
+#[tokio::test]
+async fn what_older_authorities_lack_comes_with_the_first_look() {
+    let world = World::new().await;
+    let arn = world.root(KeySpec::EcP256).await;
+    let store = &world.app.store;
+    let as_it_was = async || {
+        store
+            .scan::<Authority>(AUTHORITIES, "", None, 2)
+            .await
+            .unwrap()
+            .remove(0)
+    };
+    let told = async |key: &str| {
+        store
+            .queued::<()>(EXPIRE_QUEUE, key)
+            .await
+            .unwrap()
+            .is_some()
+    };
+    let now = as_it_was().await;
+    let mut older = now.value.clone();
+    let installed = older.ca.installed.as_mut().unwrap();
+    assert!(installed.bounds.take().is_some());
+    let mut batch = Batch::new();
+    batch.cancel(EXPIRE_QUEUE, now.key.as_str());
+    batch.put(AUTHORITIES, now.key.as_str(), &older, Expect::Any);
+    store.commit(batch).await.unwrap();
+    assert!(!told(&now.key).await);
+    for failing in [true, false] {
+        store.fail_commit(usize::from(failing), Failure::Refused);
+        assert_eq!(world.try_describe(&arn).await.is_err(), failing);
+        assert_eq!(told(&now.key).await, !failing);
+    }
+    assert_eq!(as_it_was().await.value.ca, now.value.ca);
+    let version = as_it_was().await.version;
+    world.describe(&arn).await;
+    assert_eq!(as_it_was().await.version, version, "once is enough");
 }
 
 async fn left<T: Versioned>(world: &World, collection: Collection) -> usize {

@@ -1,6 +1,6 @@
 //! Certificates to lint, put together from parts that a test can change.
 
-use super::moduli;
+use super::{Bounds, moduli};
 
 pub(super) const EC: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 pub(super) const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
@@ -24,6 +24,8 @@ pub(super) struct Parts {
     pub(super) unique_id: Vec<u8>,
     pub(super) extensions: Vec<ext::Ext>,
     pub(super) trailing: Vec<u8>,
+    /// What the path above leaves.
+    pub(super) bounds: Option<Bounds>,
 }
 
 impl Parts {
@@ -55,6 +57,7 @@ impl Parts {
                 ext::plain(ext::EXTENDED_KEY_USAGE, &seq(&[&server_auth, &client_auth])),
             ],
             trailing: Vec::new(),
+            bounds: None,
         };
         parts.names(&[ia5(2, "a.test"), ia5(2, "*.b.test")]);
         parts

@@ -1,5 +1,6 @@
 //! Every rule passes a good certificate, and has an example that it alone, or among others, fails.
 
+mod bounds;
 mod build;
 mod crl;
 mod moduli;
@@ -23,6 +24,7 @@ fn issuer(parts: &Parts) -> Issuer<'_> {
         key_id: ISSUER_KEY_ID,
         not_after: Some(YEAR_2035),
         path_len: Some(1),
+        bounds: parts.bounds.as_ref(),
         signature: S::Sha256WithEcdsa,
     }
 }
@@ -364,6 +366,7 @@ fn bad() -> Vec<(&'static str, Parts)> {
         ));
     });
     all.extend(more::bad());
+    all.extend(bounds::bad());
     all
 }
 

@@ -18,6 +18,7 @@ fn installed(not_after: i64) -> Installed {
         not_before: 0,
         not_after,
         path_len: None,
+        bounds: None,
     }
 }
 
