@@ -198,6 +198,7 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
 
     tracing::info!("draining");
     sds.close();
+    app.changes.close();
     if !lifecycle.drain(DRAIN).await {
         tracing::warn!("some calls did not end within {DRAIN:?} and were cut");
     }

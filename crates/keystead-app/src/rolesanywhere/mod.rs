@@ -16,10 +16,11 @@ mod workload;
 
 pub(crate) use crls::{delete_crl, import_crl, list_crls, update_crl};
 pub(crate) use profiles::{
-    create_profile, delete_attribute_mapping, list_profiles, put_attribute_mapping, update_profile,
+    create_profile, delete_attribute_mapping, list_profiles, pass, put_attribute_mapping,
+    update_profile,
 };
 pub(crate) use record::{Crl, Profile, Subject, TrustAnchor};
-pub(crate) use session::create_session;
+pub(crate) use session::{authority_of, create_session, holder, must_list};
 pub(crate) use subjects::list_subjects;
 pub(crate) use tags::{list_tags_for_resource, tag_resource, untag_resource};
 pub(crate) use trust_anchors::{create_trust_anchor, list_trust_anchors, update_trust_anchor};

@@ -13,7 +13,7 @@ use keystead_store::{Batch, Expect, Stored};
 use keystead_wire::rolesanywhere_sessions as wire;
 
 use super::path::{check_revocation, to_anchor};
-use super::record::{Profile, Record, Seen, Subject, TrustAnchor};
+use super::record::{Profile, Record, Seen, Source, Subject, TrustAnchor};
 use super::workload::{Admitted, Workload};
 use crate::retry::retrying;
 use crate::sts::by_certificate::{Assumed, Wanted, assume};
@@ -24,23 +24,9 @@ pub(crate) async fn create_session(
     ctx: &Ctx,
     input: wire::CreateSessionRequest,
 ) -> Result<wire::CreateSessionResponse> {
-    let PrincipalKind::Workload(workload) = &ctx.principal.kind else {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            "a session was asked for without a certificate",
-        ));
-    };
     let account = account_of(&input)?;
+    let workload = trusted(ctx, &account, &input.trust_anchor_arn).await?;
     let certificate = &workload.certificate;
-    entrant::check(entrant::Entrant {
-        is_authority: certificate.is_ca(),
-        key_usage: certificate.key_usage(),
-        subject: &certificate.subject,
-    })?;
-    let anchor: TrustAnchor = enabled(ctx, &account, &input.trust_anchor_arn).await?;
-    let anchors = anchor.certificates(ctx, &account).await?;
-    let path = to_anchor(workload, &anchors, ctx.now.as_second())?;
-    check_revocation(ctx, &account, &anchor, certificate, &path).await?;
     let outcome = admitted(ctx, workload, &account, &input).await;
     let subject = note(ctx, &account, certificate, outcome.is_err()).await?;
     let (source_identity, assumed) = outcome?;
@@ -67,6 +53,88 @@ pub(crate) async fn create_session(
         }],
         subject_arn: subject,
     })
+}
+
+/// Whoever calls with a certificate, if this trust anchor trusts it.
+async fn trusted<'c>(ctx: &'c Ctx, account: &AccountId, anchor_arn: &str) -> Result<&'c Workload> {
+    let PrincipalKind::Workload(workload) = &ctx.principal.kind else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "a certificate was to be judged, and the call came without one",
+        ));
+    };
+    let certificate = &workload.certificate;
+    entrant::check(entrant::Entrant {
+        is_authority: certificate.is_ca(),
+        key_usage: certificate.key_usage(),
+        subject: &certificate.subject,
+    })?;
+    let anchor: TrustAnchor = enabled(ctx, account, anchor_arn).await?;
+    let anchors = anchor.certificates(ctx, account).await?;
+    let path = to_anchor(workload, &anchors, ctx.now.as_second())?;
+    check_revocation(ctx, account, &anchor, certificate, &path).await?;
+    Ok(workload)
+}
+
+/// The certificate of the caller, if this trust anchor trusts it; from then on the call has its name.
+pub(crate) async fn holder<'c>(
+    ctx: &'c Ctx,
+    account: &AccountId,
+    anchor_arn: &str,
+) -> Result<&'c Certificate> {
+    let workload = trusted(ctx, account, anchor_arn).await?;
+    let certificate = &workload.certificate;
+    workload.admit(Admitted {
+        account: account.clone(),
+        trust_anchor_arn: anchor_arn.to_owned(),
+        source_identity: mapping::source_identity(&certificate.subject, &certificate.serial),
+        session_name: hex(&certificate.serial),
+        tags: Tags::new(),
+    });
+    Ok(certificate)
+}
+
+/// The private CA that is this trust anchor of the caller's account and region.
+///
+/// Refuses with [`ErrorKind::NotFound`], and [`ErrorKind::Validation`] where it is something else.
+pub(crate) async fn authority_of(ctx: &Ctx, anchor_arn: &str) -> Result<String> {
+    let anchor: TrustAnchor = enabled(ctx, ctx.account(), anchor_arn)
+        .await
+        .map_err(absent)?;
+    match anchor.source {
+        Source::PrivateCa(arn) => Ok(arn),
+        Source::Bundle(_) => Err(Error::new(
+            ErrorKind::Validation,
+            format!(
+                "The trust anchor {anchor_arn} is a bundle: expected one whose source is a private CA (AWS_ACM_PCA), which issues."
+            ),
+        )),
+    }
+}
+
+/// Refuses unless this profile of the caller's account and region lists the role, by [`ErrorKind::NotFound`] and
+/// [`ErrorKind::Validation`].
+pub(crate) async fn must_list(ctx: &Ctx, profile_arn: &str, role_arn: &str) -> Result<()> {
+    let profile: Profile = enabled(ctx, ctx.account(), profile_arn)
+        .await
+        .map_err(absent)?;
+    if profile.role_arns.iter().any(|listed| listed == role_arn) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Validation,
+        format!(
+            "The profile {profile_arn} does not list the role {role_arn}: add it with UpdateProfile."
+        ),
+    ))
+}
+
+/// What is not there is hidden from strangers alone.
+fn absent(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::AccessDenied => Error::new(ErrorKind::NotFound, error.message),
+        _ => error,
+    }
 }
 
 /// The session of a certificate that is trusted, with the name of who begins it.
