@@ -1,6 +1,8 @@
 """Agents: joining by a token that is used once, a certificate that renews itself, and the end of one."""
 
+import base64
 import datetime
+import json
 
 import pytest
 from cryptography import x509
@@ -204,3 +206,91 @@ def test_a_removed_agent_is_locked_out(home, keystead, name):
         agent.renew()
     with refused("ResourceNotFoundException"):
         keystead.delete_agent(AgentArn=agent.arn)
+
+
+class Command:
+    """`keystead agent` and `keystead status` on a server's own data directory."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def __call__(self, *arguments, check=True):
+        return self.server.run(*arguments, "--data-dir", str(self.server.data), check=check)
+
+    def token(self, role, *more):
+        made = json.loads(self("agent", "token", "--role", role, "--json", *more).stdout)
+        return made["Token"].rpartition("."), made
+
+
+def test_one_command_sets_up_all_that_agents_need(own_server, name):
+    own_server.start()
+    command = Command(own_server)
+    iam = own_server.client("iam")
+    role = iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
+    (token, _, way), made = command.token(role)
+    assert made["Missing"] == []
+    way = json.loads(base64.urlsafe_b64decode(way + "=="))
+    assert way == {"endpoint": own_server.endpoint}
+    agent = Agent.join(own_server, token, Name=name)
+    assert agent.client("sts").get_caller_identity()["Arn"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/web/")
+    # Again, and for another role: what is there is used.
+    other = iam.create_role(RoleName="db", AssumeRolePolicyDocument=trusting(actions=["sts:AssumeRole"]))["Role"]["Arn"]
+    (token, _, _), again = command.token(other, "--name", "db-1", "--from", "127.0.0.1", "--certificate-valid", "2d")
+    assert (again["TrustAnchorArn"], again["ProfileArn"]) == (made["TrustAnchorArn"], made["ProfileArn"])
+    (missing,) = again["Missing"]
+    assert f"{other} does not allow rolesanywhere.amazonaws.com sts:TagSession, sts:SetSourceIdentity" in missing
+    second = Agent.join(own_server, token)
+    assert second.certificate.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc) < datetime.timedelta(days=2)
+    (ca,) = own_server.client("acm-pca").list_certificate_authorities()["CertificateAuthorities"]
+    assert ca["Status"] == "ACTIVE"
+    assert ca["CertificateAuthorityConfiguration"]["Subject"] == {"CommonName": "Keystead agents"}
+    said = command("agent", "token", "--role", other)
+    assert "sts:TagSession" in said.stderr and said.stdout.startswith("keystead-join-1.")
+    listed = command("agent", "list").stdout.splitlines()
+    assert listed[0].split()[:2] == ["AGENT", "CONTACT"] and len(listed) == 3
+    assert [line.split()[:2] for line in listed[1:]] == [[one, "yes"] for one in sorted([name, "db-1"])]
+    assert command("agent", "remove", "db-1").stdout == f"removed {second.arn}\n"
+    assert command("agent", "remove", "db-1", check=False).returncode == 1
+    assert len(json.loads(command("agent", "list", "--json").stdout)["agents"]) == 1
+
+
+def test_what_agents_share_is_made_anew_where_it_was_deleted(own_server, name):
+    own_server.start()
+    command = Command(own_server)
+    role = own_server.client("iam").create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
+    _, made = command.token(role)
+    roles, pca = own_server.client("rolesanywhere"), own_server.client("acm-pca")
+    anchor, profile = (made[kind].rsplit("/")[-1] for kind in ("TrustAnchorArn", "ProfileArn"))
+    roles.disable_trust_anchor(trustAnchorId=anchor)
+    said = command("agent", "token", "--role", role, check=False)
+    assert said.returncode == 1 and "is not there, or not enabled" in said.stderr
+    roles.delete_trust_anchor(trustAnchorId=anchor)
+    roles.delete_profile(profileId=profile)
+    (ca,) = pca.list_certificate_authorities()["CertificateAuthorities"]
+    pca.update_certificate_authority(CertificateAuthorityArn=ca["Arn"], Status="DISABLED")
+    pca.delete_certificate_authority(CertificateAuthorityArn=ca["Arn"])
+    (token, _, _), again = command.token(role)
+    assert again["TrustAnchorArn"] != made["TrustAnchorArn"] and again["ProfileArn"] != made["ProfileArn"]
+    assert Agent.join(own_server, token, Name=name).client("sts").get_caller_identity()
+
+
+def test_status_shows_who_serves_what(own_server):
+    own_server.start()
+    command = Command(own_server)
+    home = Home(own_server, own_server.client("acm-pca"), "Web")
+    agent = home.join(Name="web-1")
+    resources = [{"Arn": home.ca, "Wanted": "01", "Placed": "01", "Proven": "01"}]
+    report = {"Name": "shop", "State": "PROVEN", "Resources": resources, "NotAfter": "2126-01-02T03:04:05Z"}
+    client = agent.client("keystead")
+    client.report_placements(Placements=[report])
+    said = command("status", check=False)
+    assert said.returncode == 0, said.stdout
+    heading, line = said.stdout.splitlines()[1:3]
+    assert heading.split() == ["AGENT", "PLACEMENT", "STATE", "SINCE", "UNTIL", "WHAT", "WHY"]
+    assert line.split()[:3] == ["web-1", "shop", "proven"] and "2126-01-02 03:04:05Z" in line
+    assert home.ca.split(":", 5)[5] in line
+    client.report_placements(Placements=[report | {"State": "FAILED", "Reason": "the port serves another"}])
+    said = command("status", check=False)
+    assert said.returncode == 1 and "failed" in said.stdout and said.stdout.rstrip().endswith("the port serves another")
+    shown = json.loads(command("status", "--json", check=False).stdout)
+    assert shown["placements"][0]["Status"] == "FAILED" and shown["agents"][0]["Name"] == "web-1"

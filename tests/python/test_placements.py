@@ -2,6 +2,12 @@
 
 import concurrent.futures
 import datetime
+import http.client
+import json
+import os
+import pathlib
+import resource
+import socket
 import time
 import urllib.request
 
@@ -11,6 +17,7 @@ import authorities
 from agents import Home
 from refusals import refused
 from server import ACCOUNT
+from signing import Request, sign
 from test_acm import issued
 from test_audit import named
 from waiting import until
@@ -308,3 +315,100 @@ def test_lists_are_paged(server, home, name):
     if more:
         with refused("ValidationException"):
             keystead.list_placements(**more)
+
+
+class Crowd:
+    """Many calls that wait, each on a connection of its own, with as little around them as can be."""
+
+    def __init__(self, server, client, resources):
+        self.server, self.client, self.resources = server, client, resources
+        self.sockets = []
+
+    def come(self, count):
+        credentials = self.client._request_signer._credentials
+        body = json.dumps({"Resources": self.resources, "WaitSeconds": 50}).encode()
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": "Keystead_20261101.AwaitChanges",
+        }
+        request = sign(
+            Request("POST", "/", headers, body),
+            "keystead",
+            self.server.host,
+            credentials.access_key,
+            credentials.secret_key,
+            token=credentials.token,
+        )
+        lines = [f"{name}: {value}" for name, value in request.headers.items()]
+        head = "\r\n".join(["POST / HTTP/1.1", f"Host: {self.server.host}", f"Content-Length: {len(body)}", *lines])
+        text = (head + "\r\n\r\n").encode() + body
+        address = self.server.host.split(":")
+        for _ in range(count):
+            connection = socket.create_connection((address[0], int(address[1])), timeout=60)
+            connection.sendall(text)
+            self.sockets.append(connection)
+
+    def answers(self):
+        """The answers, and how long the last took to come."""
+        began = time.monotonic()
+        answers = []
+        for connection in self.sockets:
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            answers.append((answer.status, json.loads(answer.read())))
+            connection.close()
+        return answers, time.monotonic() - began
+
+
+def resident(server):
+    """Bytes of memory that the server has."""
+    text = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) * 1024
+
+
+# KEYSTEAD_TEST_WAITING_CALLS=10000 is the size of one server that is spoken of; fewer show the same for each.
+CROWD = int(os.environ.get("KEYSTEAD_TEST_WAITING_CALLS", "400"))
+
+
+def test_many_wait_for_little_memory_and_are_told_at_once(own_server, name):
+    own_server.start()
+    home = Home(own_server, own_server.client("acm-pca"), name)
+    home.may(*DESCRIBE)
+    client = home.join(Name=name).client("keystead")
+    sm = own_server.client("secretsmanager")
+    arn = sm.create_secret(Name=name, SecretString="one")["ARN"]
+    resources = [{"Arn": arn, "Version": change["Version"]} for arn, change in now(client, arn).items()]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, CROWD + 1000)), hard))
+    crowd = Crowd(own_server, client, resources)
+    crowd.come(50)
+    until("the first wait", lambda: waiting_calls(own_server) == 50, 60)
+    before = resident(own_server)
+    crowd.come(CROWD)
+    until("all wait", lambda: waiting_calls(own_server) == CROWD + 50, 120)
+    each = (resident(own_server) - before) / CROWD
+    new = sm.put_secret_value(SecretId=arn, SecretString="two")["VersionId"]
+    answers, took = crowd.answers()
+    print(f"{CROWD} waiting calls: {each / 1024:.1f} KiB each, all told within {took:.2f} s")
+    assert len(answers) == CROWD + 50
+    assert all((status, answer["Changes"][0]["Version"]) == (200, new) for status, answer in answers)
+    assert each < 64 * 1024
+    until("nobody waits", lambda: waiting_calls(own_server) == 0)
+
+
+def test_metrics_tell_how_long_placements_take(own_server, name):
+    own_server.start()
+    home = Home(own_server, own_server.client("acm-pca"), name)
+    client = home.join(Name=name).client("keystead")
+    at = datetime.datetime.now(datetime.timezone.utc)
+    took = {"WantedAt": at - datetime.timedelta(seconds=5), "Since": at}
+    failed = proven("web", home.ca) | {"State": "FAILED"}
+    client.report_placements(Placements=[failed])
+    client.report_placements(Placements=[proven("web", home.ca, **took)])
+    page = urllib.request.urlopen(own_server.endpoint + "/metrics", timeout=10).read().decode()
+    assert 'keystead_placement_alarms_total{event="PlacementFailed"} 1' in page
+    assert 'keystead_placement_alarms_total{event="PlacementRecovered"} 1' in page
+    assert "keystead_placement_seconds_count 1" in page
+    (total,) = [line.split()[1] for line in page.splitlines() if line.startswith("keystead_placement_seconds_sum ")]
+    assert 4.9 < float(total) < 5.1

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keystead_core::pca::{
-    ACM_PRINCIPAL, Action, Body, Passthrough, Serial, Template, Validity, ValidityUnit,
+    ACM_PRINCIPAL, Action, Body, Passthrough, Serial, Status, Template, Validity, ValidityUnit,
 };
 use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, NameAttribute, Oid};
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result, hex};
@@ -277,6 +277,15 @@ pub(crate) async fn must_grant(
     ca_arn: &str,
 ) -> Result<()> {
     granted(app, account, region, ca_arn).await.map(|_| ())
+}
+
+/// The state of a private CA of the account and region of this call; `None` where there is none of this ARN.
+pub(crate) async fn status(ctx: &Ctx, ca_arn: &str) -> Result<Option<Status>> {
+    match owned(&ctx.app, ctx.account(), &ctx.region, ca_arn).await {
+        Ok(found) => Ok(Some(found.value.ca.status(ctx.now))),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Refuses unless `ca_arn` names a private CA of the caller (one that another account shares is none to

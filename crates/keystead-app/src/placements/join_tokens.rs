@@ -10,31 +10,37 @@ use keystead_store::{Batch, Expect, Lease, Stored};
 use keystead_wire::keystead as wire;
 
 use super::SERVICE;
+use super::home::{self, shared};
+use super::join::CONFLICT_TRIES;
 use super::record::{Login, TOKENS, TokenRecord};
 use crate::access::Act;
+use crate::retry::retrying;
 use crate::tasks::Outcome;
 use crate::{App, Ctx, cursor, ids, pca, rolesanywhere};
 
 /// Where tokens wait to be forgotten.
 pub(crate) const TOKEN_QUEUE: &str = "join-token";
 
-/// `keystead:CreateJoinToken`, which takes the permission to pass the role, and to issue from the private CA, as well.
+/// `keystead:CreateJoinToken`, which takes the permission to pass the role, and to issue from the private CA, as well. Where
+/// the caller names no trust anchor and profile, those that agents share are used, and made as far as they are missing.
 pub(crate) async fn create_join_token(
     ctx: &Ctx,
     input: wire::CreateJoinTokenRequest,
 ) -> Result<wire::CreateJoinTokenResponse> {
     ctx.allow_own("*")?;
-    for (arn, kind) in [
-        (&input.trust_anchor_arn, "trust-anchor"),
-        (&input.profile_arn, "profile"),
-    ] {
-        ctx.own(arn, "rolesanywhere", kind)?;
+    let named = (input.trust_anchor_arn, input.profile_arn);
+    for (arn, kind) in [(&named.0, "trust-anchor"), (&named.1, "profile")] {
+        if let Some(arn) = arn {
+            ctx.own(arn, "rolesanywhere", kind)?;
+        }
     }
     rolesanywhere::pass(ctx, std::slice::from_ref(&input.role_arn))?;
     let from = input.address.as_deref().map(Network::parse).transpose()?;
-    let authority_arn = rolesanywhere::authority_of(ctx, &input.trust_anchor_arn).await?;
+    let (trust_anchor_arn, profile_arn) = login(ctx, named, &input.role_arn).await?;
+    let authority_arn = rolesanywhere::authority_of(ctx, &trust_anchor_arn).await?;
     pca::internal::must_exist(ctx, ISSUE, &authority_arn).await?;
-    rolesanywhere::must_list(ctx, &input.profile_arn, &input.role_arn).await?;
+    rolesanywhere::must_list(ctx, &profile_arn, &input.role_arn).await?;
+    let missing = home::missing(ctx, &input.role_arn).await?;
     let secret: [u8; SECRET_BYTES] = random::bytes()?;
     let id = ids::uuid()?;
     let valid = SignedDuration::from_secs(input.valid_seconds.map_or(USUAL_SECONDS, i64::from));
@@ -50,8 +56,8 @@ pub(crate) async fn create_join_token(
         },
         login: Login {
             role_arn: input.role_arn,
-            profile_arn: input.profile_arn,
-            trust_anchor_arn: input.trust_anchor_arn,
+            profile_arn: profile_arn.clone(),
+            trust_anchor_arn: trust_anchor_arn.clone(),
             authority_arn,
             hours: input.certificate_valid_hours.unwrap_or(USUAL_HOURS),
         },
@@ -74,7 +80,26 @@ pub(crate) async fn create_join_token(
         join_token_id: id,
         token: token.into(),
         expires_at,
+        trust_anchor_arn,
+        profile_arn,
+        missing,
     })
+}
+
+/// The trust anchor and the profile that are named, or those that agents share.
+async fn login(
+    ctx: &Ctx,
+    named: (Option<String>, Option<String>),
+    role_arn: &str,
+) -> Result<(String, String)> {
+    match named {
+        (Some(anchor), Some(profile)) => Ok((anchor, profile)),
+        (None, None) => retrying(CONFLICT_TRIES, || shared(ctx, role_arn)).await,
+        _ => Err(Error::new(
+            ErrorKind::Validation,
+            "Expected both TrustAnchorArn and ProfileArn, or none: then those that agents share are used, and made if they are missing.",
+        )),
+    }
 }
 
 /// `keystead:ListJoinTokens`.

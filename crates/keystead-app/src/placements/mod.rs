@@ -12,6 +12,7 @@ mod agents;
 mod alarms;
 mod awaiting;
 mod changes;
+mod home;
 mod join;
 mod join_tokens;
 mod record;

@@ -83,8 +83,8 @@ impl Scene {
     async fn token(&self) -> String {
         let input = wire::CreateJoinTokenRequest {
             role_arn: self.role.clone(),
-            trust_anchor_arn: self.anchor.clone(),
-            profile_arn: self.profile.clone(),
+            trust_anchor_arn: Some(self.anchor.clone()),
+            profile_arn: Some(self.profile.clone()),
             name: None,
             address: None,
             valid_seconds: None,

@@ -13,7 +13,7 @@ use keystead_store::{Batch, Expect, Stored};
 use keystead_wire::rolesanywhere_sessions as wire;
 
 use super::path::{check_revocation, to_anchor};
-use super::record::{Profile, Record, Seen, Source, Subject, TrustAnchor};
+use super::record::{Profile, Record, Seen, Subject, TrustAnchor};
 use super::workload::{Admitted, Workload};
 use crate::retry::retrying;
 use crate::sts::by_certificate::{Assumed, Wanted, assume};
@@ -92,49 +92,6 @@ pub(crate) async fn holder<'c>(
         tags: Tags::new(),
     });
     Ok(certificate)
-}
-
-/// The private CA that is this trust anchor of the caller's account and region.
-///
-/// Refuses with [`ErrorKind::NotFound`], and [`ErrorKind::Validation`] where it is something else.
-pub(crate) async fn authority_of(ctx: &Ctx, anchor_arn: &str) -> Result<String> {
-    let anchor: TrustAnchor = enabled(ctx, ctx.account(), anchor_arn)
-        .await
-        .map_err(absent)?;
-    match anchor.source {
-        Source::PrivateCa(arn) => Ok(arn),
-        Source::Bundle(_) => Err(Error::new(
-            ErrorKind::Validation,
-            format!(
-                "The trust anchor {anchor_arn} is a bundle: expected one whose source is a private CA (AWS_ACM_PCA), which issues."
-            ),
-        )),
-    }
-}
-
-/// Refuses unless this profile of the caller's account and region lists the role, by [`ErrorKind::NotFound`] and
-/// [`ErrorKind::Validation`].
-pub(crate) async fn must_list(ctx: &Ctx, profile_arn: &str, role_arn: &str) -> Result<()> {
-    let profile: Profile = enabled(ctx, ctx.account(), profile_arn)
-        .await
-        .map_err(absent)?;
-    if profile.role_arns.iter().any(|listed| listed == role_arn) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Validation,
-        format!(
-            "The profile {profile_arn} does not list the role {role_arn}: add it with UpdateProfile."
-        ),
-    ))
-}
-
-/// What is not there is hidden from strangers alone.
-fn absent(error: Error) -> Error {
-    match error.kind {
-        ErrorKind::AccessDenied => Error::new(ErrorKind::NotFound, error.message),
-        _ => error,
-    }
 }
 
 /// The session of a certificate that is trusted, with the name of who begins it.
@@ -221,7 +178,11 @@ fn account_of(input: &wire::CreateSessionRequest) -> Result<AccountId> {
 }
 
 /// The record of this ARN, if it is there and counts. To strangers both is the same.
-async fn enabled<K: super::record::Headed>(ctx: &Ctx, account: &AccountId, arn: &str) -> Result<K> {
+pub(super) async fn enabled<K: super::record::Headed>(
+    ctx: &Ctx,
+    account: &AccountId,
+    arn: &str,
+) -> Result<K> {
     let here = Arn::new(
         "rolesanywhere",
         &ctx.region,

@@ -1944,10 +1944,10 @@ impl IntoValue for CreateAccountResponse {
 pub struct CreateJoinTokenRequest {
     /// `RoleArn`: text of 20 to 2048 characters; required.
     pub role_arn: String,
-    /// `TrustAnchorArn`: text of 20 to 2048 characters; required.
-    pub trust_anchor_arn: String,
-    /// `ProfileArn`: text of 20 to 2048 characters; required.
-    pub profile_arn: String,
+    /// `TrustAnchorArn`: text of 20 to 2048 characters.
+    pub trust_anchor_arn: Option<String>,
+    /// `ProfileArn`: text of 20 to 2048 characters.
+    pub profile_arn: Option<String>,
     /// `Name`: text of 1 to 61 characters.
     pub name: Option<String>,
     /// `Address`: text of 1 to 64 characters.
@@ -1969,8 +1969,8 @@ impl FromValue for CreateJoinTokenRequest {
         let mut fields = Fields::open(value, &schema::CREATE_JOIN_TOKEN_REQUEST)?;
         Ok(Self {
             role_arn: fields.required()?,
-            trust_anchor_arn: fields.required()?,
-            profile_arn: fields.required()?,
+            trust_anchor_arn: fields.optional()?,
+            profile_arn: fields.optional()?,
             name: fields.optional()?,
             address: fields.optional()?,
             valid_seconds: fields.optional()?,
@@ -1983,8 +1983,8 @@ impl IntoValue for CreateJoinTokenRequest {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.role_arn.into_value()),
-            Some(self.trust_anchor_arn.into_value()),
-            Some(self.profile_arn.into_value()),
+            self.trust_anchor_arn.map(IntoValue::into_value),
+            self.profile_arn.map(IntoValue::into_value),
             self.name.map(IntoValue::into_value),
             self.address.map(IntoValue::into_value),
             self.valid_seconds.map(IntoValue::into_value),
@@ -2002,6 +2002,12 @@ pub struct CreateJoinTokenResponse {
     pub token: Sensitive<String>,
     /// `ExpiresAt`: instant; required.
     pub expires_at: Timestamp,
+    /// `TrustAnchorArn`: text of 20 to 2048 characters; required.
+    pub trust_anchor_arn: String,
+    /// `ProfileArn`: text of 20 to 2048 characters; required.
+    pub profile_arn: String,
+    /// `Missing`: list; required.
+    pub missing: Vec<String>,
 }
 
 impl Shape for CreateJoinTokenResponse {
@@ -2017,6 +2023,9 @@ impl FromValue for CreateJoinTokenResponse {
             join_token_id: fields.required()?,
             token: fields.required()?,
             expires_at: fields.required()?,
+            trust_anchor_arn: fields.required()?,
+            profile_arn: fields.required()?,
+            missing: fields.required()?,
         })
     }
 }
@@ -2027,6 +2036,9 @@ impl IntoValue for CreateJoinTokenResponse {
             Some(self.join_token_id.into_value()),
             Some(self.token.into_value()),
             Some(self.expires_at.into_value()),
+            Some(self.trust_anchor_arn.into_value()),
+            Some(self.profile_arn.into_value()),
+            Some(self.missing.into_value()),
         ])
     }
 }
@@ -5902,13 +5914,13 @@ pub(crate) mod schema {
                 name: "TrustAnchorArn",
                 wire_name: "TrustAnchorArn",
                 schema: &ARN,
-                required: true,
+                required: false,
             },
             Member {
                 name: "ProfileArn",
                 wire_name: "ProfileArn",
                 schema: &ARN,
-                required: true,
+                required: false,
             },
             Member {
                 name: "Name",
@@ -5957,6 +5969,24 @@ pub(crate) mod schema {
                 name: "ExpiresAt",
                 wire_name: "ExpiresAt",
                 schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "TrustAnchorArn",
+                wire_name: "TrustAnchorArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "ProfileArn",
+                wire_name: "ProfileArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Missing",
+                wire_name: "Missing",
+                schema: &MISSING_LIST,
                 required: true,
             },
         ]),
@@ -6962,6 +6992,17 @@ pub(crate) mod schema {
             min: Some(1),
             max: Some(1000),
         }),
+    };
+
+    pub(crate) static MISSING_LIST: Schema = Schema {
+        name: "MissingList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &STRING,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
     };
 
     pub(crate) static NEXT_TOKEN: Schema = Schema {
