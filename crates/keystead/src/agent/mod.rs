@@ -1,6 +1,7 @@
 //! `keystead agent`: machines that get what their role may have, and place it.
 
 mod fleet;
+mod join;
 mod token;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use crate::Failure;
 #[command(after_help = "\
 Examples:
   keystead agent token --role arn:aws:iam::123456789012:role/web   a token that makes one machine an agent
+  keystead agent join -                                            become one: the token on the standard input
   keystead agent list                                              the agents, and whether they are there
   keystead agent remove web-1                                      lock one out, and free what it alone used")]
 pub(crate) struct Args {
@@ -22,6 +24,8 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     Token(token::Args),
+    Join(join::Args),
+    Credentials(join::Credentials),
     List(fleet::List),
     Remove(fleet::Remove),
 }
@@ -29,6 +33,8 @@ enum Action {
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.action {
         Action::Token(args) => token::run(args).await,
+        Action::Join(args) => join::run(args).await,
+        Action::Credentials(args) => join::credentials(args).await,
         Action::List(args) => fleet::list(args).await,
         Action::Remove(args) => fleet::remove(args).await,
     }
