@@ -2,6 +2,7 @@
 //!
 //! - [`identity`] joins, logs in, and renews what it logs in with.
 //! - [`push`] waits at the server for what changes.
+//! - [`local`] serves programs of the machine.
 //! - [`report`] tells the server what became of it.
 #![cfg_attr(
     test,
@@ -18,6 +19,7 @@ mod clock;
 mod failure;
 pub mod identity;
 pub mod link;
+pub mod local;
 pub mod push;
 pub mod report;
 

@@ -78,6 +78,12 @@ impl Identity {
         self.current().kept.agent_arn.clone()
     }
 
+    /// The name of the role that it becomes.
+    pub fn role(&self) -> String {
+        let arn = &self.current().kept.role_arn;
+        arn.rsplit('/').next().unwrap_or(arn).to_owned()
+    }
+
     /// The region that it belongs to.
     pub fn region(&self) -> String {
         self.current().kept.region.clone()

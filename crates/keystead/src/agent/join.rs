@@ -4,11 +4,13 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use keystead_agent::Clock;
 use keystead_agent::identity::{Identity, Join, join};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::clock::Moved;
+use super::failed;
+use super::run::usual_state;
 use crate::Failure;
 
 /// Make this machine an agent.
@@ -47,23 +49,10 @@ pub(super) struct Credentials {
 #[derive(clap::Args)]
 struct State {
     /// Where the agent keeps what it needs.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/keystead-agent")]
+    #[arg(long, value_name = "DIR", default_value_os_t = usual_state())]
     state: PathBuf,
-    #[cfg(feature = "testing")]
-    /// Move the clock.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide = true)]
-    clock_offset: i64,
-}
-
-impl State {
-    fn clock(&self) -> Clock {
-        #[cfg(feature = "testing")]
-        return Clock {
-            offset: jiff::SignedDuration::from_secs(self.clock_offset),
-        };
-        #[cfg(not(feature = "testing"))]
-        Clock::default()
-    }
+    #[command(flatten)]
+    clock: Moved,
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -87,7 +76,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 pub(super) async fn credentials(args: Credentials) -> Result<ExitCode, Failure> {
-    let identity = Identity::open(&args.state.state, args.state.clock());
+    let identity = Identity::open(&args.state.state, args.state.clock.clock());
     let identity = identity.await.map_err(failed)?;
     // Where no agent runs, this is what renews.
     if let Err(error) = identity.renew().await {
@@ -123,10 +112,6 @@ fn machine() -> String {
         .map(|letter| if fits(letter) { letter } else { '-' })
         .take(61)
         .collect()
-}
-
-fn failed(error: keystead_agent::Failure) -> Failure {
-    Failure(error.to_string())
 }
 
 /// Tokens have some hundred letters, and with a certificate of the server some thousand.

@@ -1,7 +1,9 @@
 //! `keystead agent`: machines that get what their role may have, and place it.
 
+mod clock;
 mod fleet;
 mod join;
+mod run;
 mod token;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ pub(crate) struct Args {
 enum Action {
     Token(token::Args),
     Join(join::Args),
+    Run(run::Args),
     Credentials(join::Credentials),
     List(fleet::List),
     Remove(fleet::Remove),
@@ -34,8 +37,13 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.action {
         Action::Token(args) => token::run(args).await,
         Action::Join(args) => join::run(args).await,
+        Action::Run(args) => run::run(args).await,
         Action::Credentials(args) => join::credentials(args).await,
         Action::List(args) => fleet::list(args).await,
         Action::Remove(args) => fleet::remove(args).await,
     }
+}
+
+fn failed(error: keystead_agent::Failure) -> Failure {
+    Failure(error.to_string())
 }

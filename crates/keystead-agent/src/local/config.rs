@@ -1,0 +1,191 @@
+//! What to open on localhost: as it stands in the configuration file, and as it is trusted.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::gate::{self, Gate};
+use crate::Failure;
+
+/// `[local]` of the configuration file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileLocal {
+    secrets: Option<FileSecrets>,
+    container: Option<FileListener>,
+    instance: Option<FileListener>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSecrets {
+    #[serde(default = "secrets_port")]
+    listen: SocketAddr,
+    token_file: Option<PathBuf>,
+    users: Option<Vec<String>>,
+    /// In seconds, as AWS's agent has it.
+    #[serde(default = "usual_ttl")]
+    ttl_seconds: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileListener {
+    listen: SocketAddr,
+    token_file: Option<PathBuf>,
+    users: Option<Vec<String>>,
+}
+
+/// What to open, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    pub(super) secrets: Option<SecretsAt>,
+    pub(super) container: Option<At>,
+    pub(super) instance: Option<At>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SecretsAt {
+    pub(super) listen: SocketAddr,
+    pub(super) gate: Gate,
+    pub(super) ttl: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    pub(super) listen: SocketAddr,
+    pub(super) gate: Gate,
+}
+
+impl Local {
+    /// Checks what the file says, and makes the token files that are missing.
+    ///
+    /// # Errors
+    /// [`Failure::Here`], with what is wrong.
+    pub fn of(file: FileLocal) -> Result<Self, Failure> {
+        let secrets = match file.secrets {
+            None => None,
+            Some(given) if given.ttl_seconds > LONGEST_TTL => {
+                return Err(Failure::Here(format!(
+                    "[local.secrets] ttl_seconds is {}: expected 0 to {LONGEST_TTL}",
+                    given.ttl_seconds
+                )));
+            }
+            Some(given) => Some(SecretsAt {
+                listen: loopback("secrets", given.listen)?,
+                gate: token_gate("secrets", given.token_file, given.users)?,
+                ttl: Duration::from_secs(given.ttl_seconds),
+            }),
+        };
+        let container = match file.container {
+            None => None,
+            Some(given) => Some(At {
+                listen: loopback("container", given.listen)?,
+                gate: token_gate("container", given.token_file, given.users)?,
+            }),
+        };
+        let instance = match file.instance {
+            None => None,
+            Some(given) if given.token_file.is_some() => {
+                return Err(Failure::Here(
+                    "[local.instance] takes no token_file: its clients make tokens themselves; say which users may".into(),
+                ));
+            }
+            Some(given) => Some(At {
+                listen: loopback("instance", given.listen)?,
+                gate: user_gate(given.users)?,
+            }),
+        };
+        Ok(Self {
+            secrets,
+            container,
+            instance,
+        })
+    }
+}
+
+fn loopback(name: &str, address: SocketAddr) -> Result<SocketAddr, Failure> {
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err(Failure::Here(format!(
+            "[local.{name}] listen is {address}: expected an address of loopback, 127.0.0.1 for instance"
+        ))),
+    }
+}
+
+fn token_gate(
+    name: &str,
+    file: Option<PathBuf>,
+    users: Option<Vec<String>>,
+) -> Result<Gate, Failure> {
+    let file = file.ok_or_else(|| {
+        Failure::Here(format!(
+            "[local.{name}] has no token_file: every request has to show what is in it"
+        ))
+    })?;
+    let users = users.map(|users| gate::uids(&users)).transpose()?;
+    Ok(Gate::new(Some(gate::token(&file)?), users))
+}
+
+fn user_gate(users: Option<Vec<String>>) -> Result<Gate, Failure> {
+    let users = users.ok_or_else(|| {
+        Failure::Here("[local.instance] has no users: its clients prove nothing, so it has to be said whose they may be".into())
+    })?;
+    Ok(Gate::new(None, Some(gate::uids(&users)?)))
+}
+
+/// The port of AWS's agent (Secrets Manager user guide, "Secrets Manager Agent", `http_port`).
+fn secrets_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 2773))
+}
+
+/// Of AWS's agent too (`ttl_seconds`).
+fn usual_ttl() -> u64 {
+    300
+}
+
+/// And this.
+const LONGEST_TTL: u64 = 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(document: serde_json::Value) -> String {
+        let file: FileLocal = serde_json::from_value(document).unwrap();
+        Local::of(file).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_would_let_others_in_is_refused() {
+        use serde_json::json;
+        for (document, told) in [
+            (
+                json!({ "container": { "listen": "0.0.0.0:1", "token_file": "/x" } }),
+                "expected an address of loopback",
+            ),
+            (json!({ "secrets": {} }), "has no token_file"),
+            (
+                json!({ "instance": { "listen": "127.0.0.1:0" } }),
+                "has no users",
+            ),
+            (
+                json!({ "instance": { "listen": "127.0.0.1:0", "users": ["no such user"] } }),
+                "no user 'no such user'",
+            ),
+            (
+                json!({ "instance": { "listen": "127.0.0.1:0", "token_file": "/x" } }),
+                "takes no token_file",
+            ),
+            (
+                json!({ "secrets": { "token_file": "/x", "ttl_seconds": 3601 } }),
+                "expected 0 to 3600",
+            ),
+        ] {
+            assert!(refusal(document.clone()).contains(told), "{document}");
+        }
+        assert!(serde_json::from_value::<FileLocal>(json!({ "typo": {} })).is_err());
+    }
+}
