@@ -144,6 +144,21 @@ def test_what_may_not_be_seen_and_what_is_not_there(server, acm, home, name, iss
     assert client.await_changes(Resources=resources, WaitSeconds=0)["Changes"] == []
 
 
+def test_new_permissions_are_asked_for_at_once(server, acm, name, issuer):
+    own = Home(server, server.client("acm-pca"), name)
+    certificate = issued(acm, issuer, KeyAlgorithm="EC_prime256v1")
+    client = own.join(Name=name).client("keystead")
+    found = now(client, certificate)
+    assert found[certificate]["State"] == "REFUSED"
+    before = waiting_calls(server)
+    waiting = Waiting(client, found)
+    until("the call waits", lambda: waiting_calls(server) > before)
+    own.may(*DESCRIBE)
+    assert waiting.changes() == [], "it is to ask anew"
+    assert waiting.took < LONG / 2
+    assert now(client, certificate)[certificate]["State"] == "CURRENT"
+
+
 def test_a_call_that_waits_in_vain_leaves_no_event_and_ends(server, agent, certificate):
     client = agent.client("keystead")
     waiting = Waiting(client, now(client, certificate), seconds=1)

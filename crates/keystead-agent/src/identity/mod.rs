@@ -141,13 +141,29 @@ impl Identity {
         input: &Value,
         longest: Duration,
     ) -> Result<Value, Failure> {
+        let region = self.region();
+        self.call_in(&region, service, operation, input, longest)
+            .await
+    }
+
+    /// As [`Identity::call`], in another region.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_in(
+        &self,
+        region: &str,
+        service: &ServiceDef,
+        operation: &str,
+        input: &Value,
+        longest: Duration,
+    ) -> Result<Value, Failure> {
         let mut again = true;
         loop {
             let credentials = self.credentials().await?;
             let mut call = self.link.json(service, operation, input)?;
-            let region = self.region();
             let now = self.clock.now();
-            let signer = Signer::new(&credentials, &region, service.signing_name, now);
+            let signer = Signer::new(&credentials, region, service.signing_name, now);
             let payload = digest::sha256(&call.body);
             let added = signer.sign(&view(&call), &payload).map_err(unsigned)?;
             call.headers.extend(added);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::gate::{self, Gate};
+use super::sds::Grant;
 use crate::Failure;
 
 /// `[local]` of the configuration file.
@@ -16,6 +17,21 @@ pub struct FileLocal {
     secrets: Option<FileSecrets>,
     container: Option<FileListener>,
     instance: Option<FileListener>,
+    sds: Option<FileSds>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSds {
+    socket: PathBuf,
+    grants: Vec<FileGrant>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileGrant {
+    user: String,
+    resources: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -44,6 +60,13 @@ pub struct Local {
     pub(super) secrets: Option<SecretsAt>,
     pub(super) container: Option<At>,
     pub(super) instance: Option<At>,
+    pub(super) sds: Option<SdsAt>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SdsAt {
+    pub(super) socket: PathBuf,
+    pub(super) grants: Vec<Grant>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,12 +121,43 @@ impl Local {
                 gate: user_gate(given.users)?,
             }),
         };
+        let sds = match file.sds {
+            None => None,
+            Some(given) => Some(SdsAt {
+                socket: given.socket,
+                grants: grants(given.grants)?,
+            }),
+        };
         Ok(Self {
             secrets,
             container,
             instance,
+            sds,
         })
     }
+}
+
+fn grants(given: Vec<FileGrant>) -> Result<Vec<Grant>, Failure> {
+    let mut grants = Vec::with_capacity(given.len());
+    for FileGrant { user, resources } in given {
+        for arn in &resources {
+            let service = arn.split(':').nth(2);
+            if !matches!(service, Some("acm" | "acm-pca")) {
+                return Err(Failure::Here(format!(
+                    "[local.sds] grants {user} '{arn}': expected the ARN of a certificate (ACM) or of a private CA"
+                )));
+            }
+        }
+        let uids = gate::uids(std::slice::from_ref(&user))?;
+        for uid in uids {
+            grants.push(Grant {
+                user: user.clone(),
+                uid,
+                resources: resources.clone(),
+            });
+        }
+    }
+    Ok(grants)
 }
 
 fn loopback(name: &str, address: SocketAddr) -> Result<SocketAddr, Failure> {

@@ -1,9 +1,10 @@
 //! On localhost, for programs of this machine: secrets and credentials in the shapes that they know from AWS.
 //!
 //! - [`secrets`] has the interface of AWS's Secrets Manager Agent;
+//! - `sds` is secret discovery for Envoys, on a Unix socket;
 //! - [`credentials`] that of the container credentials endpoint, and of the instance metadata service, version 2.
 //!
-//! All of it listens on loopback alone, sends packets that no router forwards (time to live 1), and takes no request that was
+//! What is HTTP listens on loopback alone, sends packets that no router forwards (time to live 1), and takes no request that was
 //! forwarded. A port of loopback is open to every user of the machine, so each listener asks for a token that only the right
 //! users can read, or looks up whose socket is at the other end, or both ([`Gate`]).
 
@@ -11,7 +12,10 @@ mod config;
 pub mod credentials;
 mod gate;
 mod listen;
+mod material;
+mod sds;
 pub mod secrets;
+mod unix;
 
 use std::sync::Arc;
 
@@ -21,7 +25,7 @@ pub use config::{FileLocal, Local};
 pub use gate::Gate;
 
 use crate::identity::Identity;
-use crate::{Clock, Failure};
+use crate::{Clock, Failure, report};
 
 /// What listens; it ends when this is dropped.
 pub struct Listening {
@@ -73,6 +77,19 @@ pub async fn open(
             async move { instance.answer(request).await }
         };
         tasks.spawn(listen::serve(listener, serve));
+    }
+    if let Some(wanted) = &local.sds {
+        let socket = unix::Socket::bind(&wanted.socket)?;
+        let source = sds::Delivery::new(Arc::clone(identity), clock, wanted.grants.clone());
+        let placements = source.placements();
+        tasks.spawn(Arc::clone(&source).follow());
+        tasks.spawn(report::follow(Arc::clone(identity), placements));
+        let sds = keystead_xds::Sds::start(source, keystead_xds::limits::Limits::default());
+        let service = sds.service();
+        tasks.spawn(async move {
+            socket.serve(service).await;
+            drop(sds);
+        });
     }
     Ok(Listening { _tasks: tasks })
 }

@@ -10,7 +10,7 @@ use keystead_wire::keystead as wire;
 use super::agents;
 use super::changes::Again;
 use super::versions::Awaited;
-use crate::Ctx;
+use crate::{Ctx, PrincipalKind, iam};
 
 /// `keystead:AwaitChanges`: of everything that differs from the version that the caller names; at once where anything
 /// does, else when something changes, else after so many seconds, with nothing. What the caller may not see is answered
@@ -49,12 +49,22 @@ async fn wait(
             waiting.watch(collection, key, slot)?;
         }
     }
+    // The policies are those of the beginning: where the role changes, the caller is to ask anew.
+    if let PrincipalKind::Role { name, .. } = &ctx.principal.kind {
+        let key = iam::role_key(ctx.account(), name);
+        waiting.watch(iam::ROLES, key, ITSELF)?;
+    }
     let end = tokio::time::sleep(longest);
     tokio::pin!(end);
     let mut again = Again::All;
     loop {
         let changes = look(ctx, asked, &again).await?;
-        if !changes.is_empty() || again == Again::Closed {
+        let is_over = match &again {
+            Again::Closed => true,
+            Again::Slots(slots) => slots.contains(&ITSELF),
+            Again::All => false,
+        };
+        if !changes.is_empty() || is_over {
             return Ok(changes);
         }
         again = tokio::select! {
@@ -64,6 +74,9 @@ async fn wait(
         };
     }
 }
+
+/// What a call calls the role that it was made with; there are not so many resources.
+const ITSELF: u32 = u32::MAX;
 
 /// What differs, among what is to be looked at.
 async fn look(
