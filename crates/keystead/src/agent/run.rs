@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use keystead_agent::identity::Identity;
 use keystead_agent::local::{self, FileLocal, Local};
+use keystead_server::panics;
 use serde::Deserialize;
 
 use super::{clock, failed};
-use crate::Failure;
 use crate::up::{Stop, log_to_stderr};
+use crate::{Failure, memory};
 
 /// Run the agent.
 #[derive(clap::Args)]
@@ -42,6 +43,7 @@ struct FileConfig {
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
     log_to_stderr();
+    panics::log_places_only();
     let mut stop = Stop::listen()?;
     let path = args.config.display();
     let text = std::fs::read_to_string(&args.config)
@@ -49,6 +51,9 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let config: FileConfig =
         toml::from_str(&text).map_err(|error| Failure(format!("{path}: {error}")))?;
     let local = Local::of(config.local).map_err(failed)?;
+    if !memory::keep_keys_in()? {
+        tracing::warn!("{}", memory::UNLOCKED);
+    }
     let clock = args.clock.clock();
     let identity = Identity::open(&config.state, clock).await.map_err(failed)?;
     let renewing = tokio::spawn(std::sync::Arc::clone(&identity).keep_renewed());
