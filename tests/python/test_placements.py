@@ -297,7 +297,7 @@ def test_alarms_come_by_the_clock(own_server, name):
     assert [kind for kind, _ in told()].count("PlacementRecovered") == 3
 
 
-def test_a_silent_agent_is_lost_and_comes_back(own_server, name):
+def test_an_agent_that_nobody_could_hear_is_not_lost(own_server, name):
     own_server.start()
     home = Home(own_server, own_server.client("acm-pca"), name)
     home.may(*DESCRIBE)

@@ -31,6 +31,8 @@ pub(crate) async fn join_agent(
     input: wire::JoinAgentRequest,
 ) -> Result<wire::JoinAgentResponse> {
     let app = &ctx.app;
+    // Strangers are refused before anything is computed for them.
+    presented(app, input.token.expose()).await?;
     let csr = verified(app, &input.csr).await?;
     let key = digest::sha256(&csr.spki_der);
     let (csr, input) = (&*csr, &input);
