@@ -63,7 +63,7 @@ pub async fn join(wanted: Join<'_>) -> Result<String, Failure> {
     let input = json!({
         "Token": token,
         "Name": wanted.name,
-        "Csr": key.csr_base64(wanted.name).await?,
+        "Csr": key.csr_base64(wanted.name, &[]).await?,
         "Software": SOFTWARE,
     });
     let call = link.json(&SERVICE, "JoinAgent", &input)?;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keystead_core::x509::{KeySpec, Name, NameAttribute, Oid};
+use keystead_core::x509::{Extension, KeySpec, Name, NameAttribute, Oid};
 use keystead_crypto::seal::RootKey;
 use keystead_crypto::{CryptoError, KeyRing, KeyRingOptions, NewKey, PrivateKeyPem, x509};
 
 use crate::Failure;
 
 /// A key with its PEM, for the file in which it is kept.
-pub(super) struct Key {
+pub(crate) struct Key {
     ring: Arc<KeyRing>,
     key: NewKey,
     pem: PrivateKeyPem,
@@ -49,7 +49,7 @@ impl Key {
         })
     }
 
-    pub(super) fn pem(&self) -> &str {
+    pub(crate) fn pem(&self) -> &str {
         self.pem.as_pem()
     }
 
@@ -65,7 +65,11 @@ impl Key {
     }
 
     /// A request for a certificate, as the API takes it. The server says whose it will be; the name is for who reads along.
-    pub(super) async fn csr_base64(&self, name: &str) -> Result<String, Failure> {
+    pub(crate) async fn csr_base64(
+        &self,
+        name: &str,
+        extensions: &[Extension],
+    ) -> Result<String, Failure> {
         let name = name.rsplit('/').next().unwrap_or(name);
         let subject = Name {
             attributes: vec![NameAttribute {
@@ -74,7 +78,8 @@ impl Key {
             }],
         };
         let subject = x509::encode_name(&subject).map_err(failed)?;
-        let info = x509::encode_csr_info(&subject, &self.key.spki_der, &[]).map_err(failed)?;
+        let info =
+            x509::encode_csr_info(&subject, &self.key.spki_der, extensions).map_err(failed)?;
         let signature = self.sign(&info).await?;
         let algorithm = self.key.key.spec().default_signature();
         let csr = x509::assemble(&info, algorithm, &signature).map_err(failed)?;

@@ -6,7 +6,7 @@
 
 mod file;
 mod join;
-mod key;
+pub(crate) mod key;
 mod session;
 
 use std::path::{Path, PathBuf};
@@ -104,6 +104,11 @@ impl Identity {
         end_of(&self.current().certificate)
     }
 
+    /// A key that was made just now, for a program of this machine.
+    pub(crate) async fn new_key(&self) -> Result<Key, Failure> {
+        Key::generate(&self.ring).await
+    }
+
     /// Credentials of the agent's role that are good for a few minutes at least.
     ///
     /// # Errors
@@ -192,7 +197,7 @@ impl Identity {
         let key = Key::generate(&self.ring).await?;
         let input = json!({
             "AgentArn": current.kept.agent_arn,
-            "Csr": key.csr_base64(&current.kept.agent_arn).await?,
+            "Csr": key.csr_base64(&current.kept.agent_arn, &[]).await?,
             "Software": SOFTWARE,
         });
         let call = self.link.json(&SERVICE, "RenewAgentCertificate", &input)?;

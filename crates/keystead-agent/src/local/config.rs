@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::gate::{self, Gate};
 use super::sds::Grant;
+use super::spiffe::Workload;
 use crate::Failure;
 
 /// `[local]` of the configuration file.
@@ -18,6 +20,24 @@ pub struct FileLocal {
     container: Option<FileListener>,
     instance: Option<FileListener>,
     sds: Option<FileSds>,
+    spiffe: Option<FileSpiffe>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSpiffe {
+    socket: PathBuf,
+    workloads: Vec<FileWorkload>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileWorkload {
+    user: String,
+    id: String,
+    authority: String,
+    #[serde(default = "usual_lifetime")]
+    valid_seconds: i64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -61,6 +81,13 @@ pub struct Local {
     pub(super) container: Option<At>,
     pub(super) instance: Option<At>,
     pub(super) sds: Option<SdsAt>,
+    pub(super) spiffe: Option<SpiffeAt>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SpiffeAt {
+    pub(super) socket: PathBuf,
+    pub(super) workloads: Vec<Workload>,
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +160,7 @@ impl Local {
             container,
             instance,
             sds,
+            spiffe: file.spiffe.map(spiffe).transpose()?,
         })
     }
 }
@@ -158,6 +186,59 @@ fn grants(given: Vec<FileGrant>) -> Result<Vec<Grant>, Failure> {
         }
     }
     Ok(grants)
+}
+
+fn spiffe(given: FileSpiffe) -> Result<SpiffeAt, Failure> {
+    let mut workloads = Vec::with_capacity(given.workloads.len());
+    for given in given.workloads {
+        let wrong =
+            |what: &str| Failure::Here(format!("[local.spiffe] gives {} {what}", given.user));
+        // SPIFFE-ID, section 2: a trust domain, and a path without empty, '.' and '..' segments.
+        let path = given
+            .id
+            .strip_prefix("spiffe://")
+            .and_then(|rest| rest.split_once('/'));
+        let is_segment = |segment: &str| {
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+            !segment.is_empty() && ![".", ".."].contains(&segment) && segment.chars().all(fits)
+        };
+        let is_id = path.is_some_and(|(domain, path)| {
+            let fits = |letter: char| {
+                letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter)
+            };
+            !domain.is_empty() && domain.chars().all(fits) && path.split('/').all(is_segment)
+        });
+        if !is_id || given.id.len() > LONGEST_ID {
+            return Err(wrong(&format!(
+                "the id '{}': expected spiffe://trust-domain/path",
+                given.id
+            )));
+        }
+        if given.authority.split(':').nth(2) != Some("acm-pca") {
+            return Err(wrong(&format!(
+                "'{}' as authority: expected the ARN of a private CA",
+                given.authority
+            )));
+        }
+        if !(SHORTEST_LIFETIME..=LONGEST_LIFETIME).contains(&given.valid_seconds) {
+            return Err(wrong(&format!(
+                "valid_seconds {}: expected {SHORTEST_LIFETIME} to {LONGEST_LIFETIME}",
+                given.valid_seconds
+            )));
+        }
+        for uid in gate::uids(std::slice::from_ref(&given.user))? {
+            workloads.push(Workload {
+                uid,
+                id: given.id.clone(),
+                authority: given.authority.clone(),
+                lifetime: SignedDuration::from_secs(given.valid_seconds),
+            });
+        }
+    }
+    Ok(SpiffeAt {
+        socket: given.socket,
+        workloads,
+    })
 }
 
 fn loopback(name: &str, address: SocketAddr) -> Result<SocketAddr, Failure> {
@@ -200,6 +281,20 @@ fn usual_ttl() -> u64 {
     300
 }
 
+/// An hour, as SPIRE has it (`default_x509_svid_ttl`).
+fn usual_lifetime() -> i64 {
+    3600
+}
+
+/// SPIFFE-ID, section 2.3.
+const LONGEST_ID: usize = 2048;
+
+/// Time to be asked for, and to be used.
+const SHORTEST_LIFETIME: i64 = 10;
+
+/// A week: longer certificates are Certificate Manager's.
+const LONGEST_LIFETIME: i64 = 7 * 86_400;
+
 /// And this.
 const LONGEST_TTL: u64 = 3600;
 
@@ -210,6 +305,16 @@ mod tests {
     fn refusal(document: serde_json::Value) -> String {
         let file: FileLocal = serde_json::from_value(document).unwrap();
         Local::of(file).unwrap_err().to_string()
+    }
+
+    fn spiffe(id: &str, authority: &str, valid_seconds: i64) -> serde_json::Value {
+        let workload = serde_json::json!({
+            "user": "root",
+            "id": id,
+            "authority": authority,
+            "valid_seconds": valid_seconds,
+        });
+        serde_json::json!({ "spiffe": { "socket": "/x", "workloads": [workload] } })
     }
 
     #[test]
@@ -232,6 +337,26 @@ mod tests {
             (
                 json!({ "instance": { "listen": "127.0.0.1:0", "token_file": "/x" } }),
                 "takes no token_file",
+            ),
+            (
+                spiffe("spiffe://example.org/a/../b", "arn:aws:acm-pca:r:1:x", 60),
+                "expected spiffe://trust-domain/path",
+            ),
+            (
+                spiffe("spiffe://Example.org/a", "arn:aws:acm-pca:r:1:x", 60),
+                "expected spiffe://trust-domain/path",
+            ),
+            (
+                spiffe("spiffe://example.org", "arn:aws:acm-pca:r:1:x", 60),
+                "expected spiffe://trust-domain/path",
+            ),
+            (
+                spiffe("spiffe://example.org/a", "arn:aws:acm:r:1:x", 60),
+                "expected the ARN of a private CA",
+            ),
+            (
+                spiffe("spiffe://example.org/a", "arn:aws:acm-pca:r:1:x", 9),
+                "expected 10 to 604800",
             ),
             (
                 json!({ "secrets": { "token_file": "/x", "ttl_seconds": 3601 } }),

@@ -2,6 +2,7 @@
 //!
 //! - [`secrets`] has the interface of AWS's Secrets Manager Agent;
 //! - `sds` is secret discovery for Envoys, on a Unix socket;
+//! - `spiffe` has identities for programs, by the SPIFFE Workload API;
 //! - [`credentials`] that of the container credentials endpoint, and of the instance metadata service, version 2.
 //!
 //! What is HTTP listens on loopback alone, sends packets that no router forwards (time to live 1), and takes no request that was
@@ -15,6 +16,7 @@ mod listen;
 mod material;
 mod sds;
 pub mod secrets;
+mod spiffe;
 mod unix;
 
 use std::sync::Arc;
@@ -90,6 +92,13 @@ pub async fn open(
             socket.serve(service).await;
             drop(sds);
         });
+    }
+    if let Some(wanted) = &local.spiffe {
+        let socket = unix::Socket::bind(&wanted.socket)?;
+        let workloads = wanted.workloads.clone();
+        let source = spiffe::Identities::new(Arc::clone(identity), clock, workloads);
+        tasks.spawn(Arc::clone(&source).keep_fresh());
+        tasks.spawn(socket.serve(keystead_xds::WorkloadApi::new(source)));
     }
     Ok(Listening { _tasks: tasks })
 }

@@ -1,4 +1,4 @@
-//! The Unix socket of secret discovery: anybody may connect, and the kernel says who did.
+//! Unix sockets of gRPC services: anybody may connect, and the kernel says who did.
 
 use std::convert::Infallible;
 use std::fs;
@@ -7,12 +7,13 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use keystead_xds::{PeerIdentity, SdsService};
+use keystead_xds::PeerIdentity;
 use tokio::net::{UnixListener, UnixStream};
-use tower_service::Service as _;
+use tower_service::Service;
 
 use crate::Failure;
 
@@ -52,7 +53,17 @@ impl Socket {
     }
 
     /// Serves whoever connects, for ever.
-    pub(super) async fn serve(self, service: SdsService) {
+    pub(super) async fn serve<S, B>(self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
@@ -67,7 +78,17 @@ impl Socket {
     }
 }
 
-async fn converse(stream: UnixStream, service: SdsService) {
+async fn converse<S, B>(stream: UnixStream, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let Ok(credentials) = stream.peer_cred() else {
         return;
     };
