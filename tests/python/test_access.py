@@ -31,11 +31,14 @@ BY_TRUST = {
 # These take the credential of a proxy, and no identity: test_xks.py has their refusals.
 FREE -= {(service, name) for service, name in FREE if service == "kms-xks-proxy"}
 BY_TRUST |= {("kms-xks-proxy", name) for name in SAMPLES["kms-xks-proxy"]}
+# These take a join token or the certificate of an agent: test_agents.py has their refusals.
+BY_AGENT = {("keystead", name) for name in ("JoinAgent", "RenewAgentCertificate", "ReportPlacements")}
+FREE -= BY_AGENT
 DECIDED = sorted(
     (service, name)
     for service in SAMPLES
     for name in SAMPLES[service]
-    if (service, name) not in FREE | BY_TRUST
+    if (service, name) not in FREE | BY_TRUST | BY_AGENT
 )
 
 decided = pytest.mark.parametrize(("service", "operation"), DECIDED)
@@ -120,6 +123,7 @@ def test_who_may_do_everything_else_is_refused(caller, service, operation):
 
 # What these take beside their own action.
 BESIDE = {
+    "CreateJoinToken": ["iam:PassRole"],
     "AddRoleToInstanceProfile": ["iam:PassRole"],
     "GetTrustBundle": ["acm-pca:GetCertificateAuthorityCertificate"],
     "GetCertificateLogProof": ["acm-pca:GetCertificate"],

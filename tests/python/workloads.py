@@ -41,15 +41,15 @@ class Workload:
             return self.key.sign(text, padding.PKCS1v15(), hashes.SHA256())
         return self.key.sign(text, ec.ECDSA(hashes.SHA256()))
 
-    def request(self, path, body, at=None, region=REGION, service="rolesanywhere", serial=None, leave_out=()):
-        """The headers of the request, signed; `leave_out` names headers that are sent but not signed."""
-        at = (at or datetime.datetime.now(datetime.timezone.utc)).strftime("%Y%m%dT%H%M%SZ")
+    def request(self, path, body, at=None, region=REGION, service="rolesanywhere", serial=None, leave_out=(), more=()):
+        """The headers of the request, signed, with `more`; `leave_out` names headers that are sent but not signed."""
+        at = (at or datetime.datetime.now(datetime.timezone.utc) + self.server.ahead).strftime("%Y%m%dT%H%M%SZ")
         headers = {
             "content-type": "application/json",
             "host": self.server.host,
             "x-amz-date": at,
             "x-amz-x509": der(self.certificate),
-        }
+        } | dict(more)
         if self.chain:
             headers["x-amz-x509-chain"] = ",".join(der(certificate) for certificate in self.chain)
         signed = {name: value for name, value in headers.items() if name not in leave_out}

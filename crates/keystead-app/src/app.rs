@@ -27,6 +27,7 @@ use crate::objects::Objects;
 use crate::outbound::{Exchange, Fetch, Rotators};
 use crate::pca::revocation::{Making, Places, Responder, ServedLists};
 use crate::pca::{self, Issuers};
+use crate::placements::{Changes, Contacts};
 use crate::sts::{ProviderKeys, Sessions};
 use crate::system_ca::SystemCa;
 use crate::tasks::Nudge;
@@ -47,6 +48,9 @@ pub struct App {
     pub account: AccountId,
     /// What the nodes made of what they were sent.
     pub deliveries: Deliveries,
+    /// Who waits for changes.
+    pub changes: Changes,
+    pub(crate) contacts: Contacts,
     /// Wakes the tasks before their time.
     pub nudge: Nudge,
     /// The authority behind Keystead's own certificates.
@@ -169,13 +173,9 @@ impl App {
             .await
             .map_err(|error| OpenError(error.to_string()))?;
         acm::see_to_index(&store, options.env.now()).await?;
-        let cursors = store
-            .root_key()
-            .derive("keystead listing cursors")
-            .map_err(Error::from)?;
         let sessions = Sessions::new(&store)?;
         let app = Self {
-            cursors: CursorKey(*cursors),
+            cursors: CursorKey::of(&store)?,
             policies: Known::new(&store),
             kms_keys: kms::Known::new(&store),
             kms_stores: kms::KnownStores::new(&store),
@@ -193,6 +193,8 @@ impl App {
             env: options.env,
             account,
             deliveries: Deliveries::default(),
+            changes: Changes::default(),
+            contacts: Contacts::new(now),
             nudge: Nudge::default(),
             system_ca,
             hsm,

@@ -8,13 +8,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_crypto::digest;
-use keystead_store::{Collection, Stored, Versioned};
+use keystead_store::{Collection, Store, Stored, Versioned};
 
 use crate::Ctx;
 
 /// The key that authenticates tokens; kept sealed in the store, so that tokens outlive a restart.
 #[derive(Clone)]
 pub(crate) struct CursorKey(pub(crate) [u8; 32]);
+
+impl CursorKey {
+    /// The key of this store.
+    pub(crate) fn of(store: &Store) -> Result<Self> {
+        let key = store.root_key().derive("keystead listing cursors")?;
+        Ok(Self(*key))
+    }
+}
 
 /// The token for the page after `last`, in the listing `scope` (the operation's name, and whatever
 /// filter changes what the listing holds).
@@ -51,12 +59,24 @@ pub(crate) async fn page<T: Versioned>(
     after: Option<&str>,
     size: usize,
 ) -> Result<(Vec<Stored<T>>, Option<String>)> {
+    page_under(ctx, scope, collection, &ctx.prefix(), after, size).await
+}
+
+/// As [`page`], of the records whose keys have this prefix, which is then a part of the scope.
+pub(crate) async fn page_under<T: Versioned>(
+    ctx: &Ctx,
+    scope: &str,
+    collection: Collection,
+    prefix: &str,
+    after: Option<&str>,
+    size: usize,
+) -> Result<(Vec<Stored<T>>, Option<String>)> {
     let after = after.map(|token| resume(ctx, scope, token)).transpose()?;
     let store = &ctx.app.store;
     // One more tells whether there is a next page.
     let most = size.saturating_add(1);
     let mut found = store
-        .scan(collection, &ctx.prefix(), after.as_deref(), most)
+        .scan(collection, prefix, after.as_deref(), most)
         .await?;
     let more = found.len() > size;
     found.truncate(size);

@@ -18,8 +18,8 @@ use keystead_wire::{
 
 use crate::audit::{self, Ending};
 use crate::{
-    Access, Ctx, accounts, acm, fault, hsm, iam, kms, log, nodes, pca, rolesanywhere, secrets, sts,
-    trust, xks,
+    Access, Ctx, accounts, acm, fault, hsm, iam, kms, log, nodes, pca, placements, rolesanywhere,
+    secrets, sts, trust, xks,
 };
 
 /// Carries out `operation` for the verified caller of `ctx`. `input` has been decoded and checked
@@ -52,8 +52,8 @@ pub async fn call(
         Ok(value) => Ending::Answer(value),
         Err(refusal) => Ending::Refusal(refusal.code, &refusal.message),
     };
-    // Who proves nothing leaves no event, so that a flood of nonsense cannot fill the journal.
-    if !ctx.principal.is_proven() {
+    // Who proves nothing leaves no event, so that a flood of nonsense cannot fill the journal; nor does who was told nothing.
+    if !ctx.principal.is_proven() || !ctx.access.is_recorded() {
         return outcome;
     }
     record(&ctx, operation, parameters.as_deref(), &ending)
@@ -107,18 +107,9 @@ fn answer(ctx: &Ctx, operation: &'static OperationDef, error: &Error) -> ErrorAn
     }
     ErrorAnswer {
         detail: error.place.clone(),
-        sealed_explanation: sealed_explanation(ctx, error),
+        sealed_explanation: sts::message::sealed_explanation(ctx, error),
         ..fault::answer(operation, error)
     }
-}
-
-/// Why policies refused the call, for an administrator of the caller's account.
-fn sealed_explanation(ctx: &Ctx, error: &Error) -> Option<String> {
-    let denied = error.kind == ErrorKind::AccessDenied && ctx.principal.is_proven();
-    let denial = ctx.access.denial().filter(|_| denied)?;
-    let explanation = serde_json::to_value(&denial).ok()?;
-    // A refusal without it is as good a refusal.
-    sts::message::encode_authorization_message(&ctx.app, ctx.account(), &explanation).ok()?
 }
 
 type Handler =
@@ -303,6 +294,16 @@ table! {
         nodes_wire::DescribeNode => nodes::describe_node,
         nodes_wire::ListNodes => nodes::list_nodes,
         nodes_wire::DeregisterNode => nodes::deregister_node,
+        nodes_wire::CreateJoinToken => placements::create_join_token,
+        nodes_wire::ListJoinTokens => placements::list_join_tokens,
+        nodes_wire::DeleteJoinToken => placements::delete_join_token,
+        nodes_wire::JoinAgent => placements::join_agent,
+        nodes_wire::RenewAgentCertificate => placements::renew_agent_certificate,
+        nodes_wire::ListAgents => placements::list_agents,
+        nodes_wire::DeleteAgent => placements::delete_agent,
+        nodes_wire::AwaitChanges => placements::await_changes,
+        nodes_wire::ReportPlacements => placements::report_placements,
+        nodes_wire::ListPlacements => placements::list_placements,
         nodes_wire::CreateXksProxy => xks::create_xks_proxy,
         nodes_wire::DescribeXksProxy => xks::describe_xks_proxy,
         nodes_wire::ListXksProxies => xks::list_xks_proxies,

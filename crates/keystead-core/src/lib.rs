@@ -22,6 +22,7 @@ pub mod iam;
 pub mod kms;
 pub mod lint;
 pub mod pca;
+pub mod placements;
 pub mod rolesanywhere;
 pub mod rotation;
 pub mod secrets;

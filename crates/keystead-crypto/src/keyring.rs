@@ -135,6 +135,23 @@ pub struct NewKey {
 pub struct PrivateKeyPem(Zeroizing<String>);
 
 impl PrivateKeyPem {
+    /// The key in this PEM, which [`KeyRing::export_encrypted`] of another installation encrypted. Takes its time: not for an
+    /// async executor.
+    ///
+    /// # Errors
+    /// [`CryptoError::Malformed`].
+    pub fn decrypt(text: &str, passphrase: &[u8]) -> Result<Self, CryptoError> {
+        let blocks = pem::blocks(text)?;
+        let block = blocks
+            .iter()
+            .find(|block| block.label == "ENCRYPTED PRIVATE KEY");
+        let block = block.ok_or_else(|| {
+            CryptoError::Malformed("the text has no encrypted private key".into())
+        })?;
+        let clear = export::decrypt(&block.der, passphrase)?;
+        Ok(Self(pem::encode_secret("PRIVATE KEY", &clear)))
+    }
+
     /// The text. Whoever calls this is about to hand the key over.
     pub fn as_pem(&self) -> &str {
         &self.0

@@ -188,6 +188,8 @@ impl<'r, B: Backend> Exchange<'r, B> {
         let call = self.identify(&body, claim.as_ref().ok())?;
         let caller = self.authenticate(claim, &view, &body, &call).await?;
         let input = call.decode(self.parts, &body)?;
+        // A call may wait for long, and its body with it.
+        drop(body);
         let value = self.call(caller, &call, input).await?;
         Ok(call.encode_response(&value, &self.request_id))
     }

@@ -77,9 +77,9 @@ pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// that the client hears of it. The work itself goes on (it may already have been recorded).
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(55);
 
-/// How many connections are open at once. Envoys keep one each for their secrets; this is more
-/// machines than one server is meant for. Each costs about 10 KiB while idle.
-pub const CONNECTIONS: usize = 10_000;
+/// How many connections are open at once. Envoys keep one each for their secrets, and agents one each on which they wait:
+/// ten thousand of them leave room for callers. Each costs about 10 KiB while idle.
+pub const CONNECTIONS: usize = 16_000;
 
 /// File descriptors that are not for connections: store, journal, listeners, log.
 pub const OTHER_FILES: usize = 128;

@@ -77,6 +77,15 @@ impl Metrics {
             "OCSP requests by how they were answered: kept, signed, or the refusal."
         );
         describe_gauge!("keystead_connections", "Open connections.");
+        describe_gauge!("keystead_waiting_calls", "Calls that wait for changes.");
+        describe_histogram!(
+            "keystead_placement_seconds",
+            "Time from what agents want to the proof that it is served."
+        );
+        describe_counter!(
+            "keystead_placement_alarms_total",
+            "Placements that came to be late, failed or near their end, and that recovered."
+        );
         describe_gauge!(
             "keystead_token_connected",
             "Whether a PKCS #11 token is connected."

@@ -13,6 +13,8 @@
 //! * `dialect` puts that into the two protocol variants, state of the world and incremental.
 //! * `stream` drives one stream; `hub` wakes streams; `service` is the gRPC face.
 //!
+//! * `workload` is apart: the SPIFFE Workload API, for programs of one machine.
+//!
 //! A secret is read when it is sent and not kept: an idle stream holds names and versions only.
 //!
 //! Protocol: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>, cited as "xDS" and
@@ -38,8 +40,10 @@ mod service;
 mod source;
 mod stream;
 mod version;
+mod workload;
 
 pub use crate::service::{PATH_PREFIX, Sds, SdsService};
 pub use crate::source::{
     Change, Changes, Event, Node, PeerIdentity, Refusal, Secret, SecretKind, SecretSource,
 };
+pub use crate::workload::{Svid, SvidSource, WorkloadApi};

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod acm;
+mod agent;
 mod audit;
 mod ca;
 mod client;
@@ -21,6 +22,7 @@ mod root_key;
 mod secret;
 mod server_tls;
 mod status;
+mod table;
 mod trust;
 mod up;
 mod xks;
@@ -54,6 +56,8 @@ enum Command {
     Status(status::Args),
     /// Register an Envoy and print its complete bootstrap.
     Envoy(envoy::Args),
+    /// Join machines that place certificates and secrets; see and remove them.
+    Agent(agent::Args),
     /// Make and list accounts.
     Account(account::Args),
     /// Make a certificate authority that is ready to issue; see the log of all that was issued.
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         Command::Env(args) => exports::run(&args),
         Command::Status(args) => block_on(status::run(args)),
         Command::Envoy(args) => block_on(envoy::run(args)),
+        Command::Agent(args) => block_on(agent::run(args)),
         Command::Account(args) => block_on(account::run(args)),
         Command::Ca(args) => block_on(ca::run(args)),
         Command::Trust(args) => block_on(trust::run(args)),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::client::{Client, KEYSTEAD};
 use crate::exports::ClientFile;
+use crate::table::{self, Table};
 
 /// Show whether the server and its tokens are ready, and what it delivers where.
 #[derive(clap::Args)]
@@ -15,10 +16,11 @@ use crate::exports::ClientFile;
 Examples:
   keystead status
   keystead status --json | jq '.nodes[].Deliveries'
+  keystead status --json | jq '.placements[] | select(.Status != \"PROVEN\")'
   keystead status --json | jq '.tokens[].CloudHsmClusterId'
 
-Exits with 0 when the server is ready, every token is connected and no node refused what it was sent, else
-with 1.")]
+Exits with 0 when the server is ready, every token is connected, no node refused what it was sent, and no placement of an
+agent is late, failed, lost, or near the end of what it serves; else with 1.")]
 pub(crate) struct Args {
     /// The server's data directory [default: $XDG_DATA_HOME/keystead].
     #[arg(long, value_name = "DIR")]
@@ -34,6 +36,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (ready, health) = client.health().await?;
     let nodes = client
         .list(KEYSTEAD, "ListNodes", json!({}), "Nodes")
+        .await?;
+    let placements = client
+        .list(KEYSTEAD, "ListPlacements", json!({}), "Placements")
+        .await?;
+    let agents = client
+        .list(KEYSTEAD, "ListAgents", json!({}), "Agents")
         .await?;
     let tokens = tokens(&client).await?;
     let refused = nodes
@@ -52,6 +60,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
                 "health": health,
                 "tokens": tokens,
                 "nodes": nodes,
+                "agents": agents,
+                "placements": placements,
             })
         );
     } else {
@@ -64,15 +74,22 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         for node in &nodes {
             print(node);
         }
-        if nodes.is_empty() {
-            println!("no nodes; 'keystead envoy --help' tells how to register one");
+        print_placements(&agents, &placements);
+        if nodes.is_empty() && agents.is_empty() {
+            println!(
+                "no nodes and no agents; 'keystead envoy --help' and 'keystead agent token --help' tell how to get one"
+            );
         }
     }
-    Ok(if ready && !refused && !missed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let healthy =
+        |placement: &Value| matches!(text(placement, "Status"), "PENDING" | "PLACED" | "PROVEN");
+    Ok(
+        if ready && !refused && !missed && placements.iter().all(healthy) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+    )
 }
 
 /// The tokens; none where the caller may not know of them, in another account than the first.
@@ -143,6 +160,56 @@ fn print(node: &Value) {
                 text(delivery, "VersionSent")
             );
         }
+    }
+}
+
+/// Who serves what, since when, and why not.
+fn print_placements(agents: &[Value], placements: &[Value]) {
+    let name = |arn: &str| arn.rsplit('/').next().unwrap_or(arn).to_owned();
+    let mut table = Table::new([
+        "AGENT",
+        "PLACEMENT",
+        "STATE",
+        "SINCE",
+        "UNTIL",
+        "WHAT",
+        "WHY",
+    ]);
+    for placement in placements {
+        let resources = placement.get("Resources").and_then(Value::as_array);
+        let resources = resources.into_iter().flatten();
+        let arns: Vec<String> = resources
+            .map(|resource| {
+                text(resource, "Arn")
+                    .splitn(6, ':')
+                    .last()
+                    .unwrap_or("?")
+                    .to_owned()
+            })
+            .collect();
+        table.row([
+            name(text(placement, "AgentArn")),
+            text(placement, "Name").to_owned(),
+            text(placement, "Status").to_lowercase(),
+            table::time(placement.get("Since")),
+            table::time(placement.get("NotAfter")),
+            arns.join(" "),
+            placement
+                .get("Reason")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        ]);
+    }
+    if !placements.is_empty() {
+        print!("{table}");
+    }
+    for agent in agents
+        .iter()
+        .filter(|agent| agent.get("InContact") == Some(&Value::Bool(false)))
+    {
+        let seen = table::time(agent.get("LastSeenAt"));
+        println!("agent {} is not heard of since {seen}", text(agent, "Name"));
     }
 }
 

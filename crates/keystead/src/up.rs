@@ -198,6 +198,7 @@ async fn serve(config: Config, options: AppOptions) -> Result<ExitCode, Failure>
 
     tracing::info!("draining");
     sds.close();
+    app.changes.close();
     if !lifecycle.drain(DRAIN).await {
         tracing::warn!("some calls did not end within {DRAIN:?} and were cut");
     }
@@ -357,7 +358,7 @@ fn offset(_args: &Args) -> Result<SignedDuration, Failure> {
 
 /// Warnings and errors of everything, and what Keystead itself has to say; `KEYSTEAD_LOG` chooses
 /// otherwise, in tracing's syntax.
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("KEYSTEAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -366,13 +367,13 @@ fn log_to_stderr() {
 }
 
 /// The two signals that ask a server to end.
-struct Stop {
+pub(crate) struct Stop {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Stop {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen =
             |kind| signal(kind).map_err(|error| Failure(format!("cannot await signals: {error}")));
         Ok(Self {
@@ -381,7 +382,7 @@ impl Stop {
         })
     }
 
-    async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -26,6 +26,15 @@ const ARROWS: &[(&str, &[&str])] = &[
             "keystead-store",
         ],
     ),
+    (
+        "keystead-agent",
+        &[
+            "keystead-core",
+            "keystead-crypto",
+            "keystead-wire",
+            "keystead-xds",
+        ],
+    ),
     ("keystead-rotate", &["keystead-core", "keystead-crypto"]),
     ("keystead-xds", &[]),
     (
@@ -42,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "keystead",
         &[
+            "keystead-agent",
             "keystead-core",
             "keystead-crypto",
             "keystead-wire",
@@ -114,13 +124,18 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         libraries: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["keystead-server", "keystead", "keystead-rotate"],
-        because: "only the server, the rotators and the binary touch sockets",
+        only: &[
+            "keystead-agent",
+            "keystead-server",
+            "keystead",
+            "keystead-rotate",
+        ],
+        because: "only the server, the agent, the rotators and the binary touch sockets",
     },
     Wall {
         libraries: &["hyper", "hyper-util", "axum"],
-        only: &["keystead-server", "keystead"],
-        because: "only the server and the binary speak HTTP",
+        only: &["keystead-agent", "keystead-server", "keystead"],
+        because: "only the server, the agent and the binary speak HTTP",
     },
     Wall {
         libraries: &["clap", "indicatif", "tracing-subscriber", "toml"],

@@ -154,6 +154,7 @@ struct Inner {
     decided: AtomicBool,
     denial: Mutex<Option<Denial>>,
     event: OnceLock<String>,
+    unrecorded: AtomicBool,
 }
 
 /// A refusal with what led to it, for the audit event.
@@ -202,6 +203,7 @@ impl Access {
             decided: AtomicBool::new(operation.access.action.is_none()),
             denial: Mutex::new(None),
             event: OnceLock::new(),
+            unrecorded: AtomicBool::new(false),
         })))
     }
 
@@ -236,6 +238,16 @@ impl Access {
         }
         let id = crate::ids::uuid()?;
         Ok(event.get_or_init(|| id))
+    }
+
+    /// The call told nothing and changed nothing, and many such calls are made: it leaves no audit event.
+    pub(crate) fn leave_unrecorded(&self) {
+        self.0.unrecorded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it leaves one.
+    pub(crate) fn is_recorded(&self) -> bool {
+        !self.0.unrecorded.load(Ordering::Relaxed)
     }
 
     /// The last refusal.

@@ -77,6 +77,15 @@ pub async fn material(
     Err(busy(arn))
 }
 
+/// The number of the version of the caller's certificate that is served now, if the call may do this to it.
+///
+/// Refuses as [`material`] does.
+pub(crate) async fn version(ctx: &Ctx, act: Act<'_>, arn: &str) -> Result<u64> {
+    let found = find_as(ctx, act, arn).await?;
+    let served = found.certificate.served(ctx.app.env.now())?;
+    Ok(served.version)
+}
+
 /// Adds to `batch` that `user` (an ARN) uses the caller's certificate, unless it does already. As long
 /// as anybody does, the certificate is renewed and can't be deleted.
 ///

@@ -87,3 +87,11 @@ pub(crate) use tags::{
     untag_open_id_connect_provider, untag_role, untag_user,
 };
 pub(crate) use users::{create_user, delete_user, get_user, list_users, update_user};
+
+/// Roles, for whoever follows the change feed, by [`role_key`].
+pub(crate) const ROLES: keystead_store::Collection = <record::Role as record::Resource>::COLLECTION;
+
+/// The record key of a role.
+pub(crate) fn role_key(account: &keystead_core::AccountId, name: &str) -> String {
+    record::key::<record::Role>(account, name)
+}

@@ -3,8 +3,10 @@
 //! to trust.
 
 use jiff::{SignedDuration, Timestamp};
-use keystead_core::pca::{ACM_PRINCIPAL, Action, Serial, Template, Validity, ValidityUnit};
-use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, Oid};
+use keystead_core::pca::{
+    ACM_PRINCIPAL, Action, Body, Passthrough, Serial, Status, Template, Validity, ValidityUnit,
+};
+use keystead_core::x509::{Extension, ExtensionValue, GeneralName, Name, NameAttribute, Oid};
 use keystead_core::{AccountId, Arn, Error, ErrorKind, Region, Result, hex};
 use keystead_crypto::x509;
 use keystead_store::{Collection, Haste, OpenError, Peek, StoreError, Stored};
@@ -73,53 +75,131 @@ pub async fn issue_for_acm(
     ca_arn: &str,
     request: &AcmRequest,
 ) -> Result<IssuedCertificate> {
+    let asked = format!("{request:?}");
+    let wanted = Wanted {
+        template: Template::DEFAULT,
+        subject: &request.subject,
+        sans: &request.sans,
+        spki_der: &request.spki_der,
+        validity: Validity {
+            value: request.validity_days,
+            unit: ValidityUnit::Days,
+        },
+        requested_by: ACM_PRINCIPAL,
+        needs_grant: request.needs_grant,
+        once: &[
+            b"acm".as_slice(),
+            ca_arn.as_bytes(),
+            request.idempotency_token.as_bytes(),
+            asked.as_bytes(),
+        ],
+    };
+    issue_once(app, account, region, ca_arn, wanted).await
+}
+
+/// A certificate that an agent wants.
+pub(crate) struct AgentRequest<'a> {
+    /// What the agent is called.
+    pub(crate) name: &'a str,
+    /// What tells it from all others, as a URI.
+    pub(crate) identity: &'a str,
+    /// DER of the key to certify.
+    pub(crate) spki_der: &'a [u8],
+    /// The last second of its validity.
+    pub(crate) not_after: Timestamp,
+    /// The same has the same certificate, for [`ACM_TOKEN_LIFETIME`].
+    pub(crate) once: &'a [u8],
+}
+
+/// Issues a certificate by which an agent proves who it is, from the private CA `ca_arn`.
+///
+/// Refuses as [`issue_for_acm`] does.
+pub(crate) async fn issue_for_agent(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    ca_arn: &str,
+    request: &AgentRequest<'_>,
+) -> Result<IssuedCertificate> {
+    let subject = Name {
+        attributes: vec![NameAttribute {
+            oid: Oid::new("2.5.4.3"),
+            value: request.name.to_owned(),
+        }],
+    };
+    let wanted = Wanted {
+        template: CLIENT,
+        subject: &subject,
+        sans: &[GeneralName::Uri(request.identity.to_owned())],
+        spki_der: request.spki_der,
+        validity: Validity {
+            value: request.not_after.as_second(),
+            unit: ValidityUnit::Absolute,
+        },
+        requested_by: AGENTS_PRINCIPAL,
+        needs_grant: false,
+        once: &[b"agent".as_slice(), ca_arn.as_bytes(), request.once],
+    };
+    issue_once(app, account, region, ca_arn, wanted).await
+}
+
+/// What a service wants of an authority.
+struct Wanted<'a> {
+    template: Template,
+    subject: &'a Name,
+    sans: &'a [GeneralName],
+    spki_der: &'a [u8],
+    validity: Validity,
+    requested_by: &'static str,
+    needs_grant: bool,
+    /// What is the same for the same certificate.
+    once: &'a [&'a [u8]],
+}
+
+async fn issue_once(
+    app: &App,
+    account: &AccountId,
+    region: &Region,
+    ca_arn: &str,
+    wanted: Wanted<'_>,
+) -> Result<IssuedCertificate> {
     let now = app.env.now();
-    let subject_der = x509::encode_name(&request.subject).map_err(|fault| {
+    let subject_der = x509::encode_name(wanted.subject).map_err(|fault| {
         Error::new(
             ErrorKind::InvalidArgs,
             format!("The subject is not valid: {fault}."),
         )
     })?;
     let mut extensions = Vec::new();
-    if !request.sans.is_empty() {
+    if !wanted.sans.is_empty() {
         extensions.push(Extension {
             oid: Oid::new("2.5.29.17"),
             critical: false,
-            value: ExtensionValue::SubjectAltName(request.sans.clone()),
+            value: ExtensionValue::SubjectAltName(wanted.sans.to_vec()),
         });
     }
-    let asked = format!("{request:?}");
-    let parts = [
-        b"acm".as_slice(),
-        ca_arn.as_bytes(),
-        request.idempotency_token.as_bytes(),
-        asked.as_bytes(),
-    ];
     for _ in 0..ATTEMPTS {
-        let found = match request.needs_grant {
+        let found = match wanted.needs_grant {
             true => granted(app, account, region, ca_arn).await?,
             false => owned(app, account, region, ca_arn).await?,
         };
         let prefix = format!("{account}/{region}/");
-        let token =
-            match token::look_up(&app.store, &prefix, &parts, ACM_TOKEN_LIFETIME, now).await? {
-                Known::Done(arn, _) => return resume(app, &found, &arn).await,
-                Known::New(token) => token,
-            };
+        let known = token::look_up(&app.store, &prefix, wanted.once, ACM_TOKEN_LIFETIME, now);
+        let token = match known.await? {
+            Known::Done(arn, _) => return resume(app, &found, &arn).await,
+            Known::New(token) => token,
+        };
         let order = Order {
-            template: Template::DEFAULT,
+            template: wanted.template,
             subject_der: &subject_der,
             extensions: &extensions,
-            spki_der: &request.spki_der,
+            spki_der: wanted.spki_der,
             api: None,
             signature: found.value.ca.signing_algorithm,
-            validity: Validity {
-                value: request.validity_days,
-                unit: ValidityUnit::Days,
-            },
+            validity: wanted.validity,
             not_before: None,
             published: place(app, &found).await?,
-            requested_by: Some(ACM_PRINCIPAL),
+            requested_by: Some(wanted.requested_by),
         };
         let prepared = prepare(&found.value, order, now)?;
         match intend(&app.store, &found, prepared, Some(&token), now).await {
@@ -188,7 +268,7 @@ pub(crate) async fn has_revoked(
     Ok(issued.is_some_and(|issued| issued.value.revocation.is_some()))
 }
 
-pub(crate) use super::revocation::revoke::revoke;
+pub(crate) use super::revocation::revoke::{revoke, take_back};
 
 /// Refuses unless the private CA `ca_arn` lets Certificate Manager issue on its own account.
 pub(crate) async fn must_grant(
@@ -198,6 +278,15 @@ pub(crate) async fn must_grant(
     ca_arn: &str,
 ) -> Result<()> {
     granted(app, account, region, ca_arn).await.map(|_| ())
+}
+
+/// The state of a private CA of the account and region of this call; `None` where there is none of this ARN.
+pub(crate) async fn status(ctx: &Ctx, ca_arn: &str) -> Result<Option<Status>> {
+    match owned(&ctx.app, ctx.account(), &ctx.region, ca_arn).await {
+        Ok(found) => Ok(Some(found.value.ca.status(ctx.now))),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Refuses unless `ca_arn` names a private CA of the caller (one that another account shares is none to
@@ -328,7 +417,7 @@ async fn granted(
     ))
 }
 
-pub(super) async fn owned(
+pub(in crate::pca) async fn owned(
     app: &App,
     account: &AccountId,
     region: &Region,
@@ -359,6 +448,18 @@ pub(crate) fn own_key(account: &AccountId, region: &Region, arn: &str) -> Result
     }
     Ok(authority_key(account, region, id))
 }
+
+/// What an agent's certificate is for: to log in.
+const CLIENT: Template = Template {
+    body: Body::ClientAuth,
+    passthrough: Passthrough {
+        api: false,
+        csr: false,
+    },
+};
+
+/// Who asks for agents' certificates.
+const AGENTS_PRINCIPAL: &str = "keystead.amazonaws.com";
 
 /// Longer than a server may be down before what it left halfway is no longer wanted.
 pub const ACM_TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -4,6 +4,7 @@
 //! What the kinds have in common is done once, generic over the kind ([`record`], and the operations that take nothing
 //! but a name: [`get`], [`enable`], [`disable`], [`delete`]). The rules are `keystead_core::rolesanywhere`.
 
+mod agents;
 mod crls;
 mod path;
 mod profiles;
@@ -14,12 +15,14 @@ mod tags;
 mod trust_anchors;
 mod workload;
 
+pub(crate) use agents::{anchor_exists, authority_of, list_role, must_list, profile_exists};
 pub(crate) use crls::{delete_crl, import_crl, list_crls, update_crl};
 pub(crate) use profiles::{
-    create_profile, delete_attribute_mapping, list_profiles, put_attribute_mapping, update_profile,
+    create_profile, delete_attribute_mapping, list_profiles, pass, put_attribute_mapping,
+    update_profile,
 };
 pub(crate) use record::{Crl, Profile, Subject, TrustAnchor};
-pub(crate) use session::create_session;
+pub(crate) use session::{create_session, holder};
 pub(crate) use subjects::list_subjects;
 pub(crate) use tags::{list_tags_for_resource, tag_resource, untag_resource};
 pub(crate) use trust_anchors::{create_trust_anchor, list_trust_anchors, update_trust_anchor};

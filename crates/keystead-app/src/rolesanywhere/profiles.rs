@@ -137,7 +137,7 @@ impl Shown for Profile {
 
 /// Whether the caller may give these roles away (IAM user guide, "Granting a user permissions to pass a role to an AWS
 /// service").
-fn pass(ctx: &Ctx, roles: &[String]) -> Result<()> {
+pub(crate) fn pass(ctx: &Ctx, roles: &[String]) -> Result<()> {
     let account = ctx.account().as_str();
     for arn in roles {
         role(arn, account)?;

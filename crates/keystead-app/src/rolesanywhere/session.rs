@@ -24,23 +24,9 @@ pub(crate) async fn create_session(
     ctx: &Ctx,
     input: wire::CreateSessionRequest,
 ) -> Result<wire::CreateSessionResponse> {
-    let PrincipalKind::Workload(workload) = &ctx.principal.kind else {
-        return Err(Error::new(
-            ErrorKind::Internal,
-            "a session was asked for without a certificate",
-        ));
-    };
     let account = account_of(&input)?;
+    let workload = trusted(ctx, &account, &input.trust_anchor_arn).await?;
     let certificate = &workload.certificate;
-    entrant::check(entrant::Entrant {
-        is_authority: certificate.is_ca(),
-        key_usage: certificate.key_usage(),
-        subject: &certificate.subject,
-    })?;
-    let anchor: TrustAnchor = enabled(ctx, &account, &input.trust_anchor_arn).await?;
-    let anchors = anchor.certificates(ctx, &account).await?;
-    let path = to_anchor(workload, &anchors, ctx.now.as_second())?;
-    check_revocation(ctx, &account, &anchor, certificate, &path).await?;
     let outcome = admitted(ctx, workload, &account, &input).await;
     let subject = note(ctx, &account, certificate, outcome.is_err()).await?;
     let (source_identity, assumed) = outcome?;
@@ -67,6 +53,45 @@ pub(crate) async fn create_session(
         }],
         subject_arn: subject,
     })
+}
+
+/// Whoever calls with a certificate, if this trust anchor trusts it.
+async fn trusted<'c>(ctx: &'c Ctx, account: &AccountId, anchor_arn: &str) -> Result<&'c Workload> {
+    let PrincipalKind::Workload(workload) = &ctx.principal.kind else {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "a certificate was to be judged, and the call came without one",
+        ));
+    };
+    let certificate = &workload.certificate;
+    entrant::check(entrant::Entrant {
+        is_authority: certificate.is_ca(),
+        key_usage: certificate.key_usage(),
+        subject: &certificate.subject,
+    })?;
+    let anchor: TrustAnchor = enabled(ctx, account, anchor_arn).await?;
+    let anchors = anchor.certificates(ctx, account).await?;
+    let path = to_anchor(workload, &anchors, ctx.now.as_second())?;
+    check_revocation(ctx, account, &anchor, certificate, &path).await?;
+    Ok(workload)
+}
+
+/// The certificate of the caller, if this trust anchor trusts it; from then on the call has its name.
+pub(crate) async fn holder<'c>(
+    ctx: &'c Ctx,
+    account: &AccountId,
+    anchor_arn: &str,
+) -> Result<&'c Certificate> {
+    let workload = trusted(ctx, account, anchor_arn).await?;
+    let certificate = &workload.certificate;
+    workload.admit(Admitted {
+        account: account.clone(),
+        trust_anchor_arn: anchor_arn.to_owned(),
+        source_identity: mapping::source_identity(&certificate.subject, &certificate.serial),
+        session_name: hex(&certificate.serial),
+        tags: Tags::new(),
+    });
+    Ok(certificate)
 }
 
 /// The session of a certificate that is trusted, with the name of who begins it.
@@ -153,7 +178,11 @@ fn account_of(input: &wire::CreateSessionRequest) -> Result<AccountId> {
 }
 
 /// The record of this ARN, if it is there and counts. To strangers both is the same.
-async fn enabled<K: super::record::Headed>(ctx: &Ctx, account: &AccountId, arn: &str) -> Result<K> {
+pub(super) async fn enabled<K: super::record::Headed>(
+    ctx: &Ctx,
+    account: &AccountId,
+    arn: &str,
+) -> Result<K> {
     let here = Arn::new(
         "rolesanywhere",
         &ctx.region,

@@ -5,18 +5,45 @@
 
 use std::sync::Arc;
 
-use keystead_core::secrets::{Named, Secret, Select};
+use keystead_core::secrets::{CURRENT, Named, Secret, Select};
 use keystead_core::{AccountId, Region, Result};
-use keystead_store::{Batch, Expect};
+use keystead_store::{Batch, Collection, Expect};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::SERVICE;
 use super::change::commit;
-use super::find::{self, Found};
-use super::record::{VALUES, place, value_of};
+use super::find::{self, Ask, Found};
+use super::record::{self, VALUES, place, value_of};
 use super::seal::{self, Value};
+use crate::access::Act;
 use crate::{App, Ctx, audit, ids};
+
+/// Secrets, for whoever follows the change feed: a change of the record with one of [`record_keys`] may mean that
+/// [`current`] is another.
+pub(crate) const SECRETS: Collection = record::SECRETS;
+
+/// The record keys that the secret of this ARN may have; none if it names none.
+pub(crate) fn record_keys(arn: &str) -> Vec<String> {
+    let Some(named) = Named::parse(arn) else {
+        return Vec::new();
+    };
+    let Some((account, region)) = &named.place else {
+        return Vec::new();
+    };
+    let key = |(name, _): (&str, _)| format!("{account}/{region}/{name}");
+    named.candidates().map(key).collect()
+}
+
+/// The id of the version of a secret that is AWSCURRENT, if the call may do this to the secret.
+///
+/// Refuses with [`ErrorKind::AccessDenied`] and [`ErrorKind::NotFound`], also where it has no value yet.
+pub(crate) async fn current(ctx: &Ctx, act: Act<'_>, arn: &str) -> Result<String> {
+    let ask = Ask { act, ..Ask::OWN };
+    let found = find::secret(ctx, arn, ask).await?;
+    let version = found.secret.select(Select::label(CURRENT))?;
+    Ok(version.id.clone())
+}
 
 /// Writes events of one secret into the audit journal.
 pub(super) struct Teller(Ctx, String);

@@ -6,8 +6,8 @@ use keystead_wire::sts as wire;
 
 use super::given::Given;
 use super::target::{Target, Terms};
-use crate::Ctx;
 use crate::access::Act;
+use crate::{Ctx, rolesanywhere};
 
 /// A role that is to be assumed for who has the key of a certificate.
 pub(crate) struct Wanted {
@@ -42,8 +42,8 @@ pub(crate) struct Assumed {
 pub(crate) async fn assume(ctx: &Ctx, wanted: Wanted) -> Result<Assumed> {
     let target = Target::find(ctx, wanted.role_arn).await?;
     ctx.allow(&target.resource())?;
-    let mut also = vec!["sts:SetSourceIdentity"];
-    also.extend((!wanted.tags.is_empty()).then_some("sts:TagSession"));
+    let mut also = vec![SET_SOURCE];
+    also.extend((!wanted.tags.is_empty()).then_some(TAG));
     for action in also {
         ctx.allow_as(Act::Also(action), &target.resource())?;
     }
@@ -66,3 +66,19 @@ pub(crate) async fn assume(ctx: &Ctx, wanted: Wanted) -> Result<Assumed> {
         packed: begun.issued.packed,
     })
 }
+
+/// What the role does not let Roles Anywhere do of all that a session takes, by whatever certificate.
+pub(crate) async fn untrusted(ctx: &Ctx, role_arn: &str) -> Result<Vec<&'static str>> {
+    let there = Ctx::of_service(&ctx.app, rolesanywhere::SERVICE, ctx.account(), &ctx.region)?;
+    let target = Target::find(&there, role_arn.to_owned()).await?;
+    let mut lacking = Vec::new();
+    for action in ["sts:AssumeRole", TAG, SET_SOURCE] {
+        if !there.could(action, &target.resource())? {
+            lacking.push(action);
+        }
+    }
+    Ok(lacking)
+}
+
+const TAG: &str = "sts:TagSession";
+const SET_SOURCE: &str = "sts:SetSourceIdentity";

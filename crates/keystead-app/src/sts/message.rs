@@ -24,6 +24,15 @@ pub(crate) fn encode_authorization_message(
     Ok((message.len() <= MESSAGE_MOST).then_some(message))
 }
 
+/// Why policies refused the call, for an administrator of the caller's account.
+pub(crate) fn sealed_explanation(ctx: &Ctx, error: &Error) -> Option<String> {
+    let denied = error.kind == ErrorKind::AccessDenied && ctx.principal.is_proven();
+    let denial = ctx.access.denial().filter(|_| denied)?;
+    let explanation = serde_json::to_value(&denial).ok()?;
+    // A refusal without it is as good a refusal.
+    encode_authorization_message(&ctx.app, ctx.account(), &explanation).ok()?
+}
+
 /// `sts:DecodeAuthorizationMessage`.
 pub(crate) async fn decode_authorization_message(
     ctx: &Ctx,

@@ -10,6 +10,7 @@ mod acm_renewal;
 mod key_stores;
 mod kms_keys;
 mod pca;
+mod placements;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use keystead_store::{Batch, ChangeFeed, FeedEvent, Lease};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::placements::follow as placements_follow;
 use crate::{App, lasts, log};
 
 /// A queue with its reconciler.
@@ -74,6 +76,9 @@ fn all() -> Vec<Task> {
         secrets::ROTATE,
         kms_keys::SCRUB,
         pca::RETENTION,
+        placements::AGENTS,
+        placements::PLACEMENTS,
+        placements::TOKENS,
         tokens::TOKENS,
         trust::ROLL_OVERS,
     ]
@@ -121,6 +126,8 @@ pub fn start(app: &Arc<App>) -> Running {
     }
     loops.spawn(lasts::keep(Arc::clone(app), stop.subscribe()));
     loops.spawn(log::follow(Arc::clone(app), stop.subscribe()));
+    let feed = app.store.watch();
+    loops.spawn(placements_follow(Arc::clone(app), feed, stop.subscribe()));
     Running { stop, loops }
 }
 

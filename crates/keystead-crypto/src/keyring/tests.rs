@@ -175,3 +175,17 @@ async fn passphrases_have_bounds() {
         assert!(matches!(error, CryptoError::Malformed(_)));
     }
 }
+
+#[tokio::test]
+async fn what_left_under_a_passphrase_comes_back_by_it() {
+    let ring = ring(&RootKey::generate().unwrap());
+    for spec in [KeySpec::EcP256, KeySpec::MlDsa65] {
+        let key = ring.generate(spec).await.unwrap().key;
+        let sealed = ring.export_encrypted(&key, b"pass").await.unwrap();
+        let opened = PrivateKeyPem::decrypt(&sealed, b"pass").unwrap();
+        assert_eq!(opened.as_pem(), ring.reveal(&key).await.unwrap().as_pem());
+        let refusal = PrivateKeyPem::decrypt(&sealed, b"other");
+        assert!(refusal.is_err_and(|error| !error.to_string().contains("other")));
+        assert!(PrivateKeyPem::decrypt(opened.as_pem(), b"pass").is_err());
+    }
+}

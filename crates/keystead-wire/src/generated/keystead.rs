@@ -18,8 +18,12 @@ pub static SERVICE: ServiceDef = ServiceDef {
     operations: &[
         &operation::ABORT_TRUST_ROLL_OVER,
         &operation::ADVANCE_TRUST_ROLL_OVER,
+        &operation::AWAIT_CHANGES,
         &operation::CREATE_ACCOUNT,
+        &operation::CREATE_JOIN_TOKEN,
         &operation::CREATE_XKS_PROXY,
+        &operation::DELETE_AGENT,
+        &operation::DELETE_JOIN_TOKEN,
         &operation::DELETE_XKS_PROXY,
         &operation::DELETE_XKS_PROXY_CREDENTIAL,
         &operation::DEREGISTER_NODE,
@@ -31,13 +35,19 @@ pub static SERVICE: ServiceDef = ServiceDef {
         &operation::GET_CERTIFICATE_LOG_HEAD,
         &operation::GET_CERTIFICATE_LOG_PROOF,
         &operation::GET_TRUST_BUNDLE,
+        &operation::JOIN_AGENT,
         &operation::LIST_ACCOUNTS,
+        &operation::LIST_AGENTS,
+        &operation::LIST_JOIN_TOKENS,
         &operation::LIST_NODES,
+        &operation::LIST_PLACEMENTS,
         &operation::LIST_REISSUES,
         &operation::LIST_TOKENS,
         &operation::LIST_TRUST_ROLL_OVERS,
         &operation::LIST_XKS_PROXIES,
         &operation::REGISTER_NODE,
+        &operation::RENEW_AGENT_CERTIFICATE,
+        &operation::REPORT_PLACEMENTS,
         &operation::ROTATE_XKS_PROXY_CREDENTIAL,
         &operation::START_REISSUE,
         &operation::START_TRUST_ROLL_OVER,
@@ -47,8 +57,12 @@ pub static SERVICE: ServiceDef = ServiceDef {
     known: &[
         "AbortTrustRollOver",
         "AdvanceTrustRollOver",
+        "AwaitChanges",
         "CreateAccount",
+        "CreateJoinToken",
         "CreateXksProxy",
+        "DeleteAgent",
+        "DeleteJoinToken",
         "DeleteXksProxy",
         "DeleteXksProxyCredential",
         "DeregisterNode",
@@ -60,13 +74,19 @@ pub static SERVICE: ServiceDef = ServiceDef {
         "GetCertificateLogHead",
         "GetCertificateLogProof",
         "GetTrustBundle",
+        "JoinAgent",
         "ListAccounts",
+        "ListAgents",
+        "ListJoinTokens",
         "ListNodes",
+        "ListPlacements",
         "ListReissues",
         "ListTokens",
         "ListTrustRollOvers",
         "ListXksProxies",
         "RegisterNode",
+        "RenewAgentCertificate",
+        "ReportPlacements",
         "RotateXksProxyCredential",
         "StartReissue",
         "StartTrustRollOver",
@@ -182,6 +202,27 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static AWAIT_CHANGES: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "AwaitChanges",
+        input: &schema::AWAIT_CHANGES_REQUEST,
+        output: &schema::AWAIT_CHANGES_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::INVALID_ARN_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: None,
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static CREATE_ACCOUNT: OperationDef = OperationDef {
         service: &SERVICE,
         name: "CreateAccount",
@@ -197,6 +238,29 @@ pub(crate) mod operation {
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:CreateAccount"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static CREATE_JOIN_TOKEN: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "CreateJoinToken",
+        input: &schema::CREATE_JOIN_TOKEN_REQUEST,
+        output: &schema::CREATE_JOIN_TOKEN_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:CreateJoinToken"),
             resource: "*",
             keys: &[],
         },
@@ -219,6 +283,50 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:CreateXksProxy"),
             resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DELETE_AGENT: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteAgent",
+        input: &schema::DELETE_AGENT_REQUEST,
+        output: &schema::DELETE_AGENT_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DeleteAgent"),
+            resource: "agent",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static DELETE_JOIN_TOKEN: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "DeleteJoinToken",
+        input: &schema::DELETE_JOIN_TOKEN_REQUEST,
+        output: &schema::DELETE_JOIN_TOKEN_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:DeleteJoinToken"),
+            resource: "join-token",
             keys: &[],
         },
         http: None,
@@ -470,6 +578,28 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static JOIN_AGENT: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "JoinAgent",
+        input: &schema::JOIN_AGENT_REQUEST,
+        output: &schema::JOIN_AGENT_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::Nothing,
+        access: AccessDef {
+            action: None,
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static LIST_ACCOUNTS: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListAccounts",
@@ -490,6 +620,46 @@ pub(crate) mod operation {
         http: None,
     };
 
+    pub(crate) static LIST_AGENTS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListAgents",
+        input: &schema::LIST_AGENTS_REQUEST,
+        output: &schema::LIST_AGENTS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListAgents"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static LIST_JOIN_TOKENS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListJoinTokens",
+        input: &schema::LIST_JOIN_TOKENS_REQUEST,
+        output: &schema::LIST_JOIN_TOKENS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListJoinTokens"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
     pub(crate) static LIST_NODES: OperationDef = OperationDef {
         service: &SERVICE,
         name: "ListNodes",
@@ -504,6 +674,27 @@ pub(crate) mod operation {
         auth: crate::schema::Auth::AccessKey,
         access: AccessDef {
             action: Some("keystead:ListNodes"),
+            resource: "*",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static LIST_PLACEMENTS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ListPlacements",
+        input: &schema::LIST_PLACEMENTS_REQUEST,
+        output: &schema::LIST_PLACEMENTS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: Some("keystead:ListPlacements"),
             resource: "*",
             keys: &[],
         },
@@ -606,6 +797,51 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("keystead:RegisterNode"),
             resource: "node",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static RENEW_AGENT_CERTIFICATE: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "RenewAgentCertificate",
+        input: &schema::RENEW_AGENT_CERTIFICATE_REQUEST,
+        output: &schema::RENEW_AGENT_CERTIFICATE_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::INVALID_ARN_EXCEPTION,
+            &error::RESOURCE_NOT_FOUND_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::Certificate,
+        access: AccessDef {
+            action: None,
+            resource: "agent",
+            keys: &[],
+        },
+        http: None,
+    };
+
+    pub(crate) static REPORT_PLACEMENTS: OperationDef = OperationDef {
+        service: &SERVICE,
+        name: "ReportPlacements",
+        input: &schema::REPORT_PLACEMENTS_REQUEST,
+        output: &schema::REPORT_PLACEMENTS_RESPONSE,
+        has_output: true,
+        errors: &[
+            &error::ACCESS_DENIED_EXCEPTION,
+            &error::CONFLICT_EXCEPTION,
+            &error::LIMIT_EXCEEDED_EXCEPTION,
+            &error::VALIDATION_EXCEPTION,
+        ],
+        result_wrapper: None,
+        auth: crate::schema::Auth::AccessKey,
+        access: AccessDef {
+            action: None,
+            resource: "*",
             keys: &[],
         },
         http: None,
@@ -749,6 +985,17 @@ impl Operation for AdvanceTrustRollOver {
     const DEF: &'static OperationDef = &operation::ADVANCE_TRUST_ROLL_OVER;
 }
 
+/// The operation `AwaitChanges`.
+#[derive(Clone, Copy, Debug)]
+pub struct AwaitChanges;
+
+impl Operation for AwaitChanges {
+    type Input = AwaitChangesRequest;
+    type Output = AwaitChangesResponse;
+    const NAME: &'static str = "AwaitChanges";
+    const DEF: &'static OperationDef = &operation::AWAIT_CHANGES;
+}
+
 /// The operation `CreateAccount`.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateAccount;
@@ -760,6 +1007,17 @@ impl Operation for CreateAccount {
     const DEF: &'static OperationDef = &operation::CREATE_ACCOUNT;
 }
 
+/// The operation `CreateJoinToken`.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateJoinToken;
+
+impl Operation for CreateJoinToken {
+    type Input = CreateJoinTokenRequest;
+    type Output = CreateJoinTokenResponse;
+    const NAME: &'static str = "CreateJoinToken";
+    const DEF: &'static OperationDef = &operation::CREATE_JOIN_TOKEN;
+}
+
 /// The operation `CreateXksProxy`.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateXksProxy;
@@ -769,6 +1027,28 @@ impl Operation for CreateXksProxy {
     type Output = CreateXksProxyResponse;
     const NAME: &'static str = "CreateXksProxy";
     const DEF: &'static OperationDef = &operation::CREATE_XKS_PROXY;
+}
+
+/// The operation `DeleteAgent`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteAgent;
+
+impl Operation for DeleteAgent {
+    type Input = DeleteAgentRequest;
+    type Output = DeleteAgentResponse;
+    const NAME: &'static str = "DeleteAgent";
+    const DEF: &'static OperationDef = &operation::DELETE_AGENT;
+}
+
+/// The operation `DeleteJoinToken`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteJoinToken;
+
+impl Operation for DeleteJoinToken {
+    type Input = DeleteJoinTokenRequest;
+    type Output = DeleteJoinTokenResponse;
+    const NAME: &'static str = "DeleteJoinToken";
+    const DEF: &'static OperationDef = &operation::DELETE_JOIN_TOKEN;
 }
 
 /// The operation `DeleteXksProxy`.
@@ -892,6 +1172,17 @@ impl Operation for GetTrustBundle {
     const DEF: &'static OperationDef = &operation::GET_TRUST_BUNDLE;
 }
 
+/// The operation `JoinAgent`.
+#[derive(Clone, Copy, Debug)]
+pub struct JoinAgent;
+
+impl Operation for JoinAgent {
+    type Input = JoinAgentRequest;
+    type Output = JoinAgentResponse;
+    const NAME: &'static str = "JoinAgent";
+    const DEF: &'static OperationDef = &operation::JOIN_AGENT;
+}
+
 /// The operation `ListAccounts`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListAccounts;
@@ -903,6 +1194,28 @@ impl Operation for ListAccounts {
     const DEF: &'static OperationDef = &operation::LIST_ACCOUNTS;
 }
 
+/// The operation `ListAgents`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAgents;
+
+impl Operation for ListAgents {
+    type Input = ListAgentsRequest;
+    type Output = ListAgentsResponse;
+    const NAME: &'static str = "ListAgents";
+    const DEF: &'static OperationDef = &operation::LIST_AGENTS;
+}
+
+/// The operation `ListJoinTokens`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListJoinTokens;
+
+impl Operation for ListJoinTokens {
+    type Input = ListJoinTokensRequest;
+    type Output = ListJoinTokensResponse;
+    const NAME: &'static str = "ListJoinTokens";
+    const DEF: &'static OperationDef = &operation::LIST_JOIN_TOKENS;
+}
+
 /// The operation `ListNodes`.
 #[derive(Clone, Copy, Debug)]
 pub struct ListNodes;
@@ -912,6 +1225,17 @@ impl Operation for ListNodes {
     type Output = ListNodesResponse;
     const NAME: &'static str = "ListNodes";
     const DEF: &'static OperationDef = &operation::LIST_NODES;
+}
+
+/// The operation `ListPlacements`.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPlacements;
+
+impl Operation for ListPlacements {
+    type Input = ListPlacementsRequest;
+    type Output = ListPlacementsResponse;
+    const NAME: &'static str = "ListPlacements";
+    const DEF: &'static OperationDef = &operation::LIST_PLACEMENTS;
 }
 
 /// The operation `ListReissues`.
@@ -967,6 +1291,28 @@ impl Operation for RegisterNode {
     type Output = RegisterNodeResponse;
     const NAME: &'static str = "RegisterNode";
     const DEF: &'static OperationDef = &operation::REGISTER_NODE;
+}
+
+/// The operation `RenewAgentCertificate`.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewAgentCertificate;
+
+impl Operation for RenewAgentCertificate {
+    type Input = RenewAgentCertificateRequest;
+    type Output = RenewAgentCertificateResponse;
+    const NAME: &'static str = "RenewAgentCertificate";
+    const DEF: &'static OperationDef = &operation::RENEW_AGENT_CERTIFICATE;
+}
+
+/// The operation `ReportPlacements`.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportPlacements;
+
+impl Operation for ReportPlacements {
+    type Input = ReportPlacementsRequest;
+    type Output = ReportPlacementsResponse;
+    const NAME: &'static str = "ReportPlacements";
+    const DEF: &'static OperationDef = &operation::REPORT_PLACEMENTS;
 }
 
 /// The operation `RotateXksProxyCredential`.
@@ -1170,6 +1516,126 @@ impl IntoValue for AdvanceTrustRollOverResponse {
     }
 }
 
+/// The structure `Agent`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// `AgentArn`: text of 20 to 2048 characters; required.
+    pub agent_arn: String,
+    /// `Name`: text of 1 to 61 characters; required.
+    pub name: String,
+    /// `RoleArn`: text of 20 to 2048 characters; required.
+    pub role_arn: String,
+    /// `Software`: text of 1 to 256 characters.
+    pub software: Option<String>,
+    /// `Address`: text.
+    pub address: Option<String>,
+    /// `CertificateSerial`: text.
+    pub certificate_serial: Option<String>,
+    /// `CertificateNotAfter`: instant.
+    pub certificate_not_after: Option<Timestamp>,
+    /// `JoinedAt`: instant; required.
+    pub joined_at: Timestamp,
+    /// `LastSeenAt`: instant.
+    pub last_seen_at: Option<Timestamp>,
+    /// `InContact`: truth value; required.
+    pub in_contact: bool,
+}
+
+impl Shape for Agent {
+    fn schema() -> &'static Schema {
+        &schema::AGENT
+    }
+}
+
+impl FromValue for Agent {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AGENT)?;
+        Ok(Self {
+            agent_arn: fields.required()?,
+            name: fields.required()?,
+            role_arn: fields.required()?,
+            software: fields.optional()?,
+            address: fields.optional()?,
+            certificate_serial: fields.optional()?,
+            certificate_not_after: fields.optional()?,
+            joined_at: fields.required()?,
+            last_seen_at: fields.optional()?,
+            in_contact: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for Agent {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.agent_arn.into_value()),
+            Some(self.name.into_value()),
+            Some(self.role_arn.into_value()),
+            self.software.map(IntoValue::into_value),
+            self.address.map(IntoValue::into_value),
+            self.certificate_serial.map(IntoValue::into_value),
+            self.certificate_not_after.map(IntoValue::into_value),
+            Some(self.joined_at.into_value()),
+            self.last_seen_at.map(IntoValue::into_value),
+            Some(self.in_contact.into_value()),
+        ])
+    }
+}
+
+/// The structure `AgentIdentity`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentIdentity {
+    /// `AgentArn`: text of 20 to 2048 characters; required.
+    pub agent_arn: String,
+    /// `Certificate`: text; required.
+    pub certificate: String,
+    /// `NotAfter`: instant; required.
+    pub not_after: Timestamp,
+    /// `Region`: text; required.
+    pub region: String,
+    /// `TrustAnchorArn`: text of 20 to 2048 characters; required.
+    pub trust_anchor_arn: String,
+    /// `ProfileArn`: text of 20 to 2048 characters; required.
+    pub profile_arn: String,
+    /// `RoleArn`: text of 20 to 2048 characters; required.
+    pub role_arn: String,
+}
+
+impl Shape for AgentIdentity {
+    fn schema() -> &'static Schema {
+        &schema::AGENT_IDENTITY
+    }
+}
+
+impl FromValue for AgentIdentity {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AGENT_IDENTITY)?;
+        Ok(Self {
+            agent_arn: fields.required()?,
+            certificate: fields.required()?,
+            not_after: fields.required()?,
+            region: fields.required()?,
+            trust_anchor_arn: fields.required()?,
+            profile_arn: fields.required()?,
+            role_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AgentIdentity {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.agent_arn.into_value()),
+            Some(self.certificate.into_value()),
+            Some(self.not_after.into_value()),
+            Some(self.region.into_value()),
+            Some(self.trust_anchor_arn.into_value()),
+            Some(self.profile_arn.into_value()),
+            Some(self.role_arn.into_value()),
+        ])
+    }
+}
+
 /// The structure `AuthorityReplacement`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorityReplacement {
@@ -1200,6 +1666,102 @@ impl IntoValue for AuthorityReplacement {
         Value::Structure(vec![
             Some(self.old_authority_arn.into_value()),
             Some(self.new_authority_arn.into_value()),
+        ])
+    }
+}
+
+/// The structure `AwaitChangesRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitChangesRequest {
+    /// `Resources`: list of 1 to 1000; required.
+    pub resources: Vec<AwaitedResource>,
+    /// `WaitSeconds`: number of 0 to 50.
+    pub wait_seconds: Option<i32>,
+}
+
+impl Shape for AwaitChangesRequest {
+    fn schema() -> &'static Schema {
+        &schema::AWAIT_CHANGES_REQUEST
+    }
+}
+
+impl FromValue for AwaitChangesRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AWAIT_CHANGES_REQUEST)?;
+        Ok(Self {
+            resources: fields.required()?,
+            wait_seconds: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for AwaitChangesRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.resources.into_value()),
+            self.wait_seconds.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `AwaitChangesResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitChangesResponse {
+    /// `Changes`: list; required.
+    pub changes: Vec<ResourceChange>,
+}
+
+impl Shape for AwaitChangesResponse {
+    fn schema() -> &'static Schema {
+        &schema::AWAIT_CHANGES_RESPONSE
+    }
+}
+
+impl FromValue for AwaitChangesResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AWAIT_CHANGES_RESPONSE)?;
+        Ok(Self {
+            changes: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for AwaitChangesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.changes.into_value())])
+    }
+}
+
+/// The structure `AwaitedResource`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwaitedResource {
+    /// `Arn`: text of 20 to 2048 characters; required.
+    pub arn: String,
+    /// `Version`: text of 1 to 256 characters.
+    pub version: Option<String>,
+}
+
+impl Shape for AwaitedResource {
+    fn schema() -> &'static Schema {
+        &schema::AWAITED_RESOURCE
+    }
+}
+
+impl FromValue for AwaitedResource {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::AWAITED_RESOURCE)?;
+        Ok(Self {
+            arn: fields.required()?,
+            version: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for AwaitedResource {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.arn.into_value()),
+            self.version.map(IntoValue::into_value),
         ])
     }
 }
@@ -1251,6 +1813,63 @@ impl IntoValue for CertificateLogHead {
             Some(self.signature.into_value()),
             Some(self.public_key.into_value()),
         ])
+    }
+}
+
+/// The enumeration `ChangeState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeState {
+    /// `CURRENT`.
+    Current,
+    /// `ABSENT`.
+    Absent,
+    /// `REFUSED`.
+    Refused,
+}
+
+impl ChangeState {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Current, Self::Absent, Self::Refused];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "CURRENT",
+            Self::Absent => "ABSENT",
+            Self::Refused => "REFUSED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CURRENT" => Some(Self::Current),
+            "ABSENT" => Some(Self::Absent),
+            "REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ChangeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for ChangeState {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("ChangeState", "no such value"))
+    }
+}
+
+impl IntoValue for ChangeState {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
     }
 }
 
@@ -1316,6 +1935,110 @@ impl IntoValue for CreateAccountResponse {
             Some(self.account_id.into_value()),
             Some(self.access_key_id.into_value()),
             Some(self.secret_access_key.into_value()),
+        ])
+    }
+}
+
+/// The structure `CreateJoinTokenRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateJoinTokenRequest {
+    /// `RoleArn`: text of 20 to 2048 characters; required.
+    pub role_arn: String,
+    /// `TrustAnchorArn`: text of 20 to 2048 characters.
+    pub trust_anchor_arn: Option<String>,
+    /// `ProfileArn`: text of 20 to 2048 characters.
+    pub profile_arn: Option<String>,
+    /// `Name`: text of 1 to 61 characters.
+    pub name: Option<String>,
+    /// `Address`: text of 1 to 64 characters.
+    pub address: Option<String>,
+    /// `ValidSeconds`: number of 60 to 604800.
+    pub valid_seconds: Option<i32>,
+    /// `CertificateValidHours`: number of 1 to 8760.
+    pub certificate_valid_hours: Option<i32>,
+}
+
+impl Shape for CreateJoinTokenRequest {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_JOIN_TOKEN_REQUEST
+    }
+}
+
+impl FromValue for CreateJoinTokenRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_JOIN_TOKEN_REQUEST)?;
+        Ok(Self {
+            role_arn: fields.required()?,
+            trust_anchor_arn: fields.optional()?,
+            profile_arn: fields.optional()?,
+            name: fields.optional()?,
+            address: fields.optional()?,
+            valid_seconds: fields.optional()?,
+            certificate_valid_hours: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for CreateJoinTokenRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.role_arn.into_value()),
+            self.trust_anchor_arn.map(IntoValue::into_value),
+            self.profile_arn.map(IntoValue::into_value),
+            self.name.map(IntoValue::into_value),
+            self.address.map(IntoValue::into_value),
+            self.valid_seconds.map(IntoValue::into_value),
+            self.certificate_valid_hours.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `CreateJoinTokenResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateJoinTokenResponse {
+    /// `JoinTokenId`: text; required.
+    pub join_token_id: String,
+    /// `Token`: secret text of 1 to 2048 characters; required.
+    pub token: Sensitive<String>,
+    /// `ExpiresAt`: instant; required.
+    pub expires_at: Timestamp,
+    /// `TrustAnchorArn`: text of 20 to 2048 characters; required.
+    pub trust_anchor_arn: String,
+    /// `ProfileArn`: text of 20 to 2048 characters; required.
+    pub profile_arn: String,
+    /// `Missing`: list; required.
+    pub missing: Vec<String>,
+}
+
+impl Shape for CreateJoinTokenResponse {
+    fn schema() -> &'static Schema {
+        &schema::CREATE_JOIN_TOKEN_RESPONSE
+    }
+}
+
+impl FromValue for CreateJoinTokenResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::CREATE_JOIN_TOKEN_RESPONSE)?;
+        Ok(Self {
+            join_token_id: fields.required()?,
+            token: fields.required()?,
+            expires_at: fields.required()?,
+            trust_anchor_arn: fields.required()?,
+            profile_arn: fields.required()?,
+            missing: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for CreateJoinTokenResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.join_token_id.into_value()),
+            Some(self.token.into_value()),
+            Some(self.expires_at.into_value()),
+            Some(self.trust_anchor_arn.into_value()),
+            Some(self.profile_arn.into_value()),
+            Some(self.missing.into_value()),
         ])
     }
 }
@@ -1427,6 +2150,108 @@ impl IntoValue for CrossCertificate {
             Some(self.issuer_authority_arn.into_value()),
             self.certificate.map(IntoValue::into_value),
         ])
+    }
+}
+
+/// The structure `DeleteAgentRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteAgentRequest {
+    /// `AgentArn`: text of 20 to 2048 characters; required.
+    pub agent_arn: String,
+}
+
+impl Shape for DeleteAgentRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_AGENT_REQUEST
+    }
+}
+
+impl FromValue for DeleteAgentRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_AGENT_REQUEST)?;
+        Ok(Self {
+            agent_arn: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteAgentRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.agent_arn.into_value())])
+    }
+}
+
+/// The structure `DeleteAgentResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteAgentResponse;
+
+impl Shape for DeleteAgentResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_AGENT_RESPONSE
+    }
+}
+
+impl FromValue for DeleteAgentResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_AGENT_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteAgentResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `DeleteJoinTokenRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteJoinTokenRequest {
+    /// `JoinTokenId`: text; required.
+    pub join_token_id: String,
+}
+
+impl Shape for DeleteJoinTokenRequest {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_JOIN_TOKEN_REQUEST
+    }
+}
+
+impl FromValue for DeleteJoinTokenRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::DELETE_JOIN_TOKEN_REQUEST)?;
+        Ok(Self {
+            join_token_id: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for DeleteJoinTokenRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.join_token_id.into_value())])
+    }
+}
+
+/// The structure `DeleteJoinTokenResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteJoinTokenResponse;
+
+impl Shape for DeleteJoinTokenResponse {
+    fn schema() -> &'static Schema {
+        &schema::DELETE_JOIN_TOKEN_RESPONSE
+    }
+}
+
+impl FromValue for DeleteJoinTokenResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::DELETE_JOIN_TOKEN_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for DeleteJoinTokenResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
     }
 }
 
@@ -2145,6 +2970,138 @@ impl IntoValue for GetTrustBundleResponse {
     }
 }
 
+/// The structure `JoinAgentRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JoinAgentRequest {
+    /// `Token`: secret text of 1 to 2048 characters; required.
+    pub token: Sensitive<String>,
+    /// `Name`: text of 1 to 61 characters.
+    pub name: Option<String>,
+    /// `Csr`: bytes of 1 to 32768; required.
+    pub csr: Blob,
+    /// `Software`: text of 1 to 256 characters.
+    pub software: Option<String>,
+}
+
+impl Shape for JoinAgentRequest {
+    fn schema() -> &'static Schema {
+        &schema::JOIN_AGENT_REQUEST
+    }
+}
+
+impl FromValue for JoinAgentRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::JOIN_AGENT_REQUEST)?;
+        Ok(Self {
+            token: fields.required()?,
+            name: fields.optional()?,
+            csr: fields.required()?,
+            software: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for JoinAgentRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.token.into_value()),
+            self.name.map(IntoValue::into_value),
+            Some(self.csr.into_value()),
+            self.software.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `JoinAgentResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JoinAgentResponse {
+    /// `Identity`: structure; required.
+    pub identity: AgentIdentity,
+}
+
+impl Shape for JoinAgentResponse {
+    fn schema() -> &'static Schema {
+        &schema::JOIN_AGENT_RESPONSE
+    }
+}
+
+impl FromValue for JoinAgentResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::JOIN_AGENT_RESPONSE)?;
+        Ok(Self {
+            identity: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for JoinAgentResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.identity.into_value())])
+    }
+}
+
+/// The structure `JoinTokenSummary`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JoinTokenSummary {
+    /// `JoinTokenId`: text; required.
+    pub join_token_id: String,
+    /// `RoleArn`: text of 20 to 2048 characters; required.
+    pub role_arn: String,
+    /// `Name`: text of 1 to 61 characters.
+    pub name: Option<String>,
+    /// `Address`: text of 1 to 64 characters.
+    pub address: Option<String>,
+    /// `CreatedBy`: text; required.
+    pub created_by: String,
+    /// `CreatedAt`: instant; required.
+    pub created_at: Timestamp,
+    /// `ExpiresAt`: instant; required.
+    pub expires_at: Timestamp,
+    /// `UsedAt`: instant.
+    pub used_at: Option<Timestamp>,
+    /// `UsedBy`: text of 20 to 2048 characters.
+    pub used_by: Option<String>,
+}
+
+impl Shape for JoinTokenSummary {
+    fn schema() -> &'static Schema {
+        &schema::JOIN_TOKEN_SUMMARY
+    }
+}
+
+impl FromValue for JoinTokenSummary {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::JOIN_TOKEN_SUMMARY)?;
+        Ok(Self {
+            join_token_id: fields.required()?,
+            role_arn: fields.required()?,
+            name: fields.optional()?,
+            address: fields.optional()?,
+            created_by: fields.required()?,
+            created_at: fields.required()?,
+            expires_at: fields.required()?,
+            used_at: fields.optional()?,
+            used_by: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for JoinTokenSummary {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.join_token_id.into_value()),
+            Some(self.role_arn.into_value()),
+            self.name.map(IntoValue::into_value),
+            self.address.map(IntoValue::into_value),
+            Some(self.created_by.into_value()),
+            Some(self.created_at.into_value()),
+            Some(self.expires_at.into_value()),
+            self.used_at.map(IntoValue::into_value),
+            self.used_by.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `ListAccountsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAccountsRequest {
@@ -2213,6 +3170,142 @@ impl IntoValue for ListAccountsResponse {
     }
 }
 
+/// The structure `ListAgentsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAgentsRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListAgentsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_AGENTS_REQUEST
+    }
+}
+
+impl FromValue for ListAgentsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_AGENTS_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAgentsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListAgentsResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListAgentsResponse {
+    /// `Agents`: list; required.
+    pub agents: Vec<Agent>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListAgentsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_AGENTS_RESPONSE
+    }
+}
+
+impl FromValue for ListAgentsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_AGENTS_RESPONSE)?;
+        Ok(Self {
+            agents: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListAgentsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.agents.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListJoinTokensRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListJoinTokensRequest {
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListJoinTokensRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_JOIN_TOKENS_REQUEST
+    }
+}
+
+impl FromValue for ListJoinTokensRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_JOIN_TOKENS_REQUEST)?;
+        Ok(Self {
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListJoinTokensRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListJoinTokensResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListJoinTokensResponse {
+    /// `JoinTokens`: list; required.
+    pub join_tokens: Vec<JoinTokenSummary>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListJoinTokensResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_JOIN_TOKENS_RESPONSE
+    }
+}
+
+impl FromValue for ListJoinTokensResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_JOIN_TOKENS_RESPONSE)?;
+        Ok(Self {
+            join_tokens: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListJoinTokensResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.join_tokens.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
 /// The structure `ListNodesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListNodesRequest {
@@ -2276,6 +3369,78 @@ impl IntoValue for ListNodesResponse {
     fn into_value(self) -> Value {
         Value::Structure(vec![
             Some(self.nodes.into_value()),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPlacementsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPlacementsRequest {
+    /// `AgentArn`: text of 20 to 2048 characters.
+    pub agent_arn: Option<String>,
+    /// `MaxResults`: number of 1 to 1000.
+    pub max_results: Option<i32>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListPlacementsRequest {
+    fn schema() -> &'static Schema {
+        &schema::LIST_PLACEMENTS_REQUEST
+    }
+}
+
+impl FromValue for ListPlacementsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_PLACEMENTS_REQUEST)?;
+        Ok(Self {
+            agent_arn: fields.optional()?,
+            max_results: fields.optional()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPlacementsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            self.agent_arn.map(IntoValue::into_value),
+            self.max_results.map(IntoValue::into_value),
+            self.next_token.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ListPlacementsResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPlacementsResponse {
+    /// `Placements`: list; required.
+    pub placements: Vec<Placement>,
+    /// `NextToken`: text of 1 to 8192 characters.
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListPlacementsResponse {
+    fn schema() -> &'static Schema {
+        &schema::LIST_PLACEMENTS_RESPONSE
+    }
+}
+
+impl FromValue for ListPlacementsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::LIST_PLACEMENTS_RESPONSE)?;
+        Ok(Self {
+            placements: fields.required()?,
+            next_token: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ListPlacementsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.placements.into_value()),
             self.next_token.map(IntoValue::into_value),
         ])
     }
@@ -2594,6 +3759,310 @@ impl IntoValue for Node {
     }
 }
 
+/// The structure `PlacedResource`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacedResource {
+    /// `Arn`: text of 20 to 2048 characters; required.
+    pub arn: String,
+    /// `Wanted`: text of 1 to 256 characters.
+    pub wanted: Option<String>,
+    /// `Placed`: text of 1 to 256 characters.
+    pub placed: Option<String>,
+    /// `Proven`: text of 1 to 256 characters.
+    pub proven: Option<String>,
+}
+
+impl Shape for PlacedResource {
+    fn schema() -> &'static Schema {
+        &schema::PLACED_RESOURCE
+    }
+}
+
+impl FromValue for PlacedResource {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PLACED_RESOURCE)?;
+        Ok(Self {
+            arn: fields.required()?,
+            wanted: fields.optional()?,
+            placed: fields.optional()?,
+            proven: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PlacedResource {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.arn.into_value()),
+            self.wanted.map(IntoValue::into_value),
+            self.placed.map(IntoValue::into_value),
+            self.proven.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `Placement`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    /// `PlacementArn`: text of 20 to 2048 characters; required.
+    pub placement_arn: String,
+    /// `AgentArn`: text of 20 to 2048 characters; required.
+    pub agent_arn: String,
+    /// `Status`: one of the values; required.
+    pub status: PlacementStatus,
+    /// `Name`: text of 1 to 64 characters; required.
+    pub name: String,
+    /// `State`: one of the values; required.
+    pub state: PlacementState,
+    /// `Since`: instant; required.
+    pub since: Timestamp,
+    /// `WantedAt`: instant; required.
+    pub wanted_at: Timestamp,
+    /// `Resources`: list of 0 to 32; required.
+    pub resources: Vec<PlacedResource>,
+    /// `Addresses`: list of 0 to 32; required.
+    pub addresses: Vec<PlacementAddress>,
+    /// `NotBefore`: instant.
+    pub not_before: Option<Timestamp>,
+    /// `NotAfter`: instant.
+    pub not_after: Option<Timestamp>,
+    /// `Reason`: text of 1 to 2048 characters.
+    pub reason: Option<String>,
+    /// `ReportedAt`: instant; required.
+    pub reported_at: Timestamp,
+}
+
+impl Shape for Placement {
+    fn schema() -> &'static Schema {
+        &schema::PLACEMENT
+    }
+}
+
+impl FromValue for Placement {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PLACEMENT)?;
+        Ok(Self {
+            placement_arn: fields.required()?,
+            agent_arn: fields.required()?,
+            status: fields.required()?,
+            name: fields.required()?,
+            state: fields.required()?,
+            since: fields.required()?,
+            wanted_at: fields.required()?,
+            resources: fields.required()?,
+            addresses: fields.required()?,
+            not_before: fields.optional()?,
+            not_after: fields.optional()?,
+            reason: fields.optional()?,
+            reported_at: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for Placement {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.placement_arn.into_value()),
+            Some(self.agent_arn.into_value()),
+            Some(self.status.into_value()),
+            Some(self.name.into_value()),
+            Some(self.state.into_value()),
+            Some(self.since.into_value()),
+            Some(self.wanted_at.into_value()),
+            Some(self.resources.into_value()),
+            Some(self.addresses.into_value()),
+            self.not_before.map(IntoValue::into_value),
+            self.not_after.map(IntoValue::into_value),
+            self.reason.map(IntoValue::into_value),
+            Some(self.reported_at.into_value()),
+        ])
+    }
+}
+
+/// The structure `PlacementAddress`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacementAddress {
+    /// `Address`: text of 1 to 256 characters; required.
+    pub address: String,
+    /// `Proven`: truth value; required.
+    pub proven: bool,
+    /// `Served`: text of 1 to 256 characters.
+    pub served: Option<String>,
+    /// `Reason`: text of 1 to 2048 characters.
+    pub reason: Option<String>,
+}
+
+impl Shape for PlacementAddress {
+    fn schema() -> &'static Schema {
+        &schema::PLACEMENT_ADDRESS
+    }
+}
+
+impl FromValue for PlacementAddress {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::PLACEMENT_ADDRESS)?;
+        Ok(Self {
+            address: fields.required()?,
+            proven: fields.required()?,
+            served: fields.optional()?,
+            reason: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for PlacementAddress {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.address.into_value()),
+            Some(self.proven.into_value()),
+            self.served.map(IntoValue::into_value),
+            self.reason.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The enumeration `PlacementState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PlacementState {
+    /// `PENDING`.
+    Pending,
+    /// `PLACED`.
+    Placed,
+    /// `PROVEN`.
+    Proven,
+    /// `FAILED`.
+    Failed,
+}
+
+impl PlacementState {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[Self::Pending, Self::Placed, Self::Proven, Self::Failed];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Placed => "PLACED",
+            Self::Proven => "PROVEN",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "PENDING" => Some(Self::Pending),
+            "PLACED" => Some(Self::Placed),
+            "PROVEN" => Some(Self::Proven),
+            "FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PlacementState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PlacementState {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("PlacementState", "no such value"))
+    }
+}
+
+impl IntoValue for PlacementState {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The enumeration `PlacementStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PlacementStatus {
+    /// `PENDING`.
+    Pending,
+    /// `PLACED`.
+    Placed,
+    /// `PROVEN`.
+    Proven,
+    /// `LATE`.
+    Late,
+    /// `FAILED`.
+    Failed,
+    /// `EXPIRING`.
+    Expiring,
+    /// `LOST`.
+    Lost,
+}
+
+impl PlacementStatus {
+    /// Every value, in the model's order.
+    pub const ALL: &'static [Self] = &[
+        Self::Pending,
+        Self::Placed,
+        Self::Proven,
+        Self::Late,
+        Self::Failed,
+        Self::Expiring,
+        Self::Lost,
+    ];
+
+    /// The value as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Placed => "PLACED",
+            Self::Proven => "PROVEN",
+            Self::Late => "LATE",
+            Self::Failed => "FAILED",
+            Self::Expiring => "EXPIRING",
+            Self::Lost => "LOST",
+        }
+    }
+
+    /// The value that AWS writes so.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "PENDING" => Some(Self::Pending),
+            "PLACED" => Some(Self::Placed),
+            "PROVEN" => Some(Self::Proven),
+            "LATE" => Some(Self::Late),
+            "FAILED" => Some(Self::Failed),
+            "EXPIRING" => Some(Self::Expiring),
+            "LOST" => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for PlacementStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromValue for PlacementStatus {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::String(text) => Self::parse(&text),
+            _ => None,
+        }
+        .ok_or(ShapeError::new("PlacementStatus", "no such value"))
+    }
+}
+
+impl IntoValue for PlacementStatus {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().to_owned())
+    }
+}
+
 /// The structure `RegisterNodeRequest`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterNodeRequest {
@@ -2827,6 +4296,237 @@ impl FromValue for ReissueStatus {
 impl IntoValue for ReissueStatus {
     fn into_value(self) -> Value {
         Value::String(self.as_str().to_owned())
+    }
+}
+
+/// The structure `RenewAgentCertificateRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenewAgentCertificateRequest {
+    /// `AgentArn`: text of 20 to 2048 characters; required.
+    pub agent_arn: String,
+    /// `Csr`: bytes of 1 to 32768; required.
+    pub csr: Blob,
+    /// `Software`: text of 1 to 256 characters.
+    pub software: Option<String>,
+}
+
+impl Shape for RenewAgentCertificateRequest {
+    fn schema() -> &'static Schema {
+        &schema::RENEW_AGENT_CERTIFICATE_REQUEST
+    }
+}
+
+impl FromValue for RenewAgentCertificateRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::RENEW_AGENT_CERTIFICATE_REQUEST)?;
+        Ok(Self {
+            agent_arn: fields.required()?,
+            csr: fields.required()?,
+            software: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for RenewAgentCertificateRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.agent_arn.into_value()),
+            Some(self.csr.into_value()),
+            self.software.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `RenewAgentCertificateResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RenewAgentCertificateResponse {
+    /// `Identity`: structure; required.
+    pub identity: AgentIdentity,
+}
+
+impl Shape for RenewAgentCertificateResponse {
+    fn schema() -> &'static Schema {
+        &schema::RENEW_AGENT_CERTIFICATE_RESPONSE
+    }
+}
+
+impl FromValue for RenewAgentCertificateResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::RENEW_AGENT_CERTIFICATE_RESPONSE)?;
+        Ok(Self {
+            identity: fields.required()?,
+        })
+    }
+}
+
+impl IntoValue for RenewAgentCertificateResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![Some(self.identity.into_value())])
+    }
+}
+
+/// The structure `ReportPlacementsRequest`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportPlacementsRequest {
+    /// `Placements`: list of 0 to 100; required.
+    pub placements: Vec<ReportedPlacement>,
+    /// `AllNames`: list of 0 to 2000.
+    pub all_names: Option<Vec<String>>,
+    /// `Software`: text of 1 to 256 characters.
+    pub software: Option<String>,
+}
+
+impl Shape for ReportPlacementsRequest {
+    fn schema() -> &'static Schema {
+        &schema::REPORT_PLACEMENTS_REQUEST
+    }
+}
+
+impl FromValue for ReportPlacementsRequest {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::REPORT_PLACEMENTS_REQUEST)?;
+        Ok(Self {
+            placements: fields.required()?,
+            all_names: fields.optional()?,
+            software: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ReportPlacementsRequest {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.placements.into_value()),
+            self.all_names.map(IntoValue::into_value),
+            self.software.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ReportPlacementsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportPlacementsResponse;
+
+impl Shape for ReportPlacementsResponse {
+    fn schema() -> &'static Schema {
+        &schema::REPORT_PLACEMENTS_RESPONSE
+    }
+}
+
+impl FromValue for ReportPlacementsResponse {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        Fields::open(value, &schema::REPORT_PLACEMENTS_RESPONSE)?;
+        Ok(Self)
+    }
+}
+
+impl IntoValue for ReportPlacementsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![])
+    }
+}
+
+/// The structure `ReportedPlacement`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportedPlacement {
+    /// `Name`: text of 1 to 64 characters; required.
+    pub name: String,
+    /// `State`: one of the values; required.
+    pub state: PlacementState,
+    /// `Since`: instant.
+    pub since: Option<Timestamp>,
+    /// `WantedAt`: instant.
+    pub wanted_at: Option<Timestamp>,
+    /// `Resources`: list of 0 to 32; required.
+    pub resources: Vec<PlacedResource>,
+    /// `Addresses`: list of 0 to 32.
+    pub addresses: Option<Vec<PlacementAddress>>,
+    /// `NotBefore`: instant.
+    pub not_before: Option<Timestamp>,
+    /// `NotAfter`: instant.
+    pub not_after: Option<Timestamp>,
+    /// `Reason`: text of 1 to 2048 characters.
+    pub reason: Option<String>,
+}
+
+impl Shape for ReportedPlacement {
+    fn schema() -> &'static Schema {
+        &schema::REPORTED_PLACEMENT
+    }
+}
+
+impl FromValue for ReportedPlacement {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::REPORTED_PLACEMENT)?;
+        Ok(Self {
+            name: fields.required()?,
+            state: fields.required()?,
+            since: fields.optional()?,
+            wanted_at: fields.optional()?,
+            resources: fields.required()?,
+            addresses: fields.optional()?,
+            not_before: fields.optional()?,
+            not_after: fields.optional()?,
+            reason: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ReportedPlacement {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.name.into_value()),
+            Some(self.state.into_value()),
+            self.since.map(IntoValue::into_value),
+            self.wanted_at.map(IntoValue::into_value),
+            Some(self.resources.into_value()),
+            self.addresses.map(IntoValue::into_value),
+            self.not_before.map(IntoValue::into_value),
+            self.not_after.map(IntoValue::into_value),
+            self.reason.map(IntoValue::into_value),
+        ])
+    }
+}
+
+/// The structure `ResourceChange`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceChange {
+    /// `Arn`: text of 20 to 2048 characters; required.
+    pub arn: String,
+    /// `Version`: text of 1 to 256 characters; required.
+    pub version: String,
+    /// `State`: one of the values; required.
+    pub state: ChangeState,
+    /// `Reason`: text.
+    pub reason: Option<String>,
+}
+
+impl Shape for ResourceChange {
+    fn schema() -> &'static Schema {
+        &schema::RESOURCE_CHANGE
+    }
+}
+
+impl FromValue for ResourceChange {
+    fn from_value(value: Value) -> Result<Self, ShapeError> {
+        let mut fields = Fields::open(value, &schema::RESOURCE_CHANGE)?;
+        Ok(Self {
+            arn: fields.required()?,
+            version: fields.required()?,
+            state: fields.required()?,
+            reason: fields.optional()?,
+        })
+    }
+}
+
+impl IntoValue for ResourceChange {
+    fn into_value(self) -> Value {
+        Value::Structure(vec![
+            Some(self.arn.into_value()),
+            Some(self.version.into_value()),
+            Some(self.state.into_value()),
+            self.reason.map(IntoValue::into_value),
+        ])
     }
 }
 
@@ -3782,6 +5482,157 @@ pub(crate) mod schema {
         }]),
     };
 
+    pub(crate) static AGENT: Schema = Schema {
+        name: "Agent",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AgentArn",
+                wire_name: "AgentArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &AGENT_NAME,
+                required: true,
+            },
+            Member {
+                name: "RoleArn",
+                wire_name: "RoleArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Software",
+                wire_name: "Software",
+                schema: &SHORT_TEXT,
+                required: false,
+            },
+            Member {
+                name: "Address",
+                wire_name: "Address",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "CertificateSerial",
+                wire_name: "CertificateSerial",
+                schema: &STRING,
+                required: false,
+            },
+            Member {
+                name: "CertificateNotAfter",
+                wire_name: "CertificateNotAfter",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "JoinedAt",
+                wire_name: "JoinedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "LastSeenAt",
+                wire_name: "LastSeenAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "InContact",
+                wire_name: "InContact",
+                schema: &BOOLEAN,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static AGENT_CERTIFICATE_HOURS: Schema = Schema {
+        name: "AgentCertificateHours",
+        sensitive: false,
+        kind: Kind::Integer(Range {
+            min: Some(1),
+            max: Some(8760),
+        }),
+    };
+
+    pub(crate) static AGENT_IDENTITY: Schema = Schema {
+        name: "AgentIdentity",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AgentArn",
+                wire_name: "AgentArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Certificate",
+                wire_name: "Certificate",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "NotAfter",
+                wire_name: "NotAfter",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "Region",
+                wire_name: "Region",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "TrustAnchorArn",
+                wire_name: "TrustAnchorArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "ProfileArn",
+                wire_name: "ProfileArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "RoleArn",
+                wire_name: "RoleArn",
+                schema: &ARN,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static AGENT_LIST: Schema = Schema {
+        name: "AgentList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &AGENT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    static AGENT_NAME_PATTERN: Pattern = Pattern::new("[A-Za-z0-9_.-]+", "^(?:[A-Za-z0-9_.-]+)$");
+
+    pub(crate) static AGENT_NAME: Schema = Schema {
+        name: "AgentName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(61),
+            },
+            pattern: Some(&AGENT_NAME_PATTERN),
+            values: &[],
+        },
+    };
+
     static ARN_PATTERN: Pattern = Pattern::new(
         "arn:[\\w+=/,.@-]+:[a-z0-9-]+:[\\w+=/,.@-]*:[0-9]*:[\\w+=,.@-]+(/[\\w+=,.@-]+)*",
         "^(?:arn:[0-9A-Za-z_+=/,.@-]+:[a-z0-9-]+:[0-9A-Za-z_+=/,.@-]*:[0-9]*:[0-9A-Za-z_+=,.@-]+(/[0-9A-Za-z_+=,.@-]+)*)$",
@@ -3841,6 +5692,69 @@ pub(crate) mod schema {
             length: Range {
                 min: Some(1),
                 max: Some(8),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static AWAIT_CHANGES_REQUEST: Schema = Schema {
+        name: "AwaitChangesRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Resources",
+                wire_name: "Resources",
+                schema: &AWAITED_RESOURCE_LIST,
+                required: true,
+            },
+            Member {
+                name: "WaitSeconds",
+                wire_name: "WaitSeconds",
+                schema: &WAIT_SECONDS,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static AWAIT_CHANGES_RESPONSE: Schema = Schema {
+        name: "AwaitChangesResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Changes",
+            wire_name: "Changes",
+            schema: &RESOURCE_CHANGE_LIST,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static AWAITED_RESOURCE: Schema = Schema {
+        name: "AwaitedResource",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &RESOURCE_ARN,
+                required: true,
+            },
+            Member {
+                name: "Version",
+                wire_name: "Version",
+                schema: &RESOURCE_VERSION,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static AWAITED_RESOURCE_LIST: Schema = Schema {
+        name: "AwaitedResourceList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &AWAITED_RESOURCE,
+            length: Range {
+                min: Some(1),
+                max: Some(1000),
             },
             flattened: false,
             wire_name: "member",
@@ -3940,6 +5854,16 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static CHANGE_STATE: Schema = Schema {
+        name: "ChangeState",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["CURRENT", "ABSENT", "REFUSED"],
+        },
+    };
+
     pub(crate) static CREATE_ACCOUNT_REQUEST: Schema = Schema {
         name: "CreateAccountRequest",
         sensitive: false,
@@ -3971,6 +5895,98 @@ pub(crate) mod schema {
                 name: "SecretAccessKey",
                 wire_name: "SecretAccessKey",
                 schema: &SECRET_ACCESS_KEY,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_JOIN_TOKEN_REQUEST: Schema = Schema {
+        name: "CreateJoinTokenRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "RoleArn",
+                wire_name: "RoleArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "TrustAnchorArn",
+                wire_name: "TrustAnchorArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "ProfileArn",
+                wire_name: "ProfileArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &AGENT_NAME,
+                required: false,
+            },
+            Member {
+                name: "Address",
+                wire_name: "Address",
+                schema: &JOIN_ADDRESS,
+                required: false,
+            },
+            Member {
+                name: "ValidSeconds",
+                wire_name: "ValidSeconds",
+                schema: &JOIN_TOKEN_SECONDS,
+                required: false,
+            },
+            Member {
+                name: "CertificateValidHours",
+                wire_name: "CertificateValidHours",
+                schema: &AGENT_CERTIFICATE_HOURS,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static CREATE_JOIN_TOKEN_RESPONSE: Schema = Schema {
+        name: "CreateJoinTokenResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "JoinTokenId",
+                wire_name: "JoinTokenId",
+                schema: &JOIN_TOKEN_ID,
+                required: true,
+            },
+            Member {
+                name: "Token",
+                wire_name: "Token",
+                schema: &JOIN_TOKEN,
+                required: true,
+            },
+            Member {
+                name: "ExpiresAt",
+                wire_name: "ExpiresAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "TrustAnchorArn",
+                wire_name: "TrustAnchorArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "ProfileArn",
+                wire_name: "ProfileArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Missing",
+                wire_name: "Missing",
+                schema: &MISSING_LIST,
                 required: true,
             },
         ]),
@@ -4063,6 +6079,40 @@ pub(crate) mod schema {
             min: Some(1),
             max: Some(32768),
         }),
+    };
+
+    pub(crate) static DELETE_AGENT_REQUEST: Schema = Schema {
+        name: "DeleteAgentRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "AgentArn",
+            wire_name: "AgentArn",
+            schema: &ARN,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DELETE_AGENT_RESPONSE: Schema = Schema {
+        name: "DeleteAgentResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static DELETE_JOIN_TOKEN_REQUEST: Schema = Schema {
+        name: "DeleteJoinTokenRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "JoinTokenId",
+            wire_name: "JoinTokenId",
+            schema: &JOIN_TOKEN_ID,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static DELETE_JOIN_TOKEN_RESPONSE: Schema = Schema {
+        name: "DeleteJoinTokenResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
     };
 
     pub(crate) static DELETE_XKS_PROXY_CREDENTIAL_REQUEST: Schema = Schema {
@@ -4436,6 +6486,172 @@ pub(crate) mod schema {
         ]),
     };
 
+    static JOIN_ADDRESS_PATTERN: Pattern = Pattern::new("[0-9A-Fa-f.:/]+", "^(?:[0-9A-Fa-f.:/]+)$");
+
+    pub(crate) static JOIN_ADDRESS: Schema = Schema {
+        name: "JoinAddress",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(64),
+            },
+            pattern: Some(&JOIN_ADDRESS_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static JOIN_AGENT_REQUEST: Schema = Schema {
+        name: "JoinAgentRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Token",
+                wire_name: "Token",
+                schema: &JOIN_TOKEN,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &AGENT_NAME,
+                required: false,
+            },
+            Member {
+                name: "Csr",
+                wire_name: "Csr",
+                schema: &CSR_BLOB,
+                required: true,
+            },
+            Member {
+                name: "Software",
+                wire_name: "Software",
+                schema: &SHORT_TEXT,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static JOIN_AGENT_RESPONSE: Schema = Schema {
+        name: "JoinAgentResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Identity",
+            wire_name: "Identity",
+            schema: &AGENT_IDENTITY,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static JOIN_TOKEN: Schema = Schema {
+        name: "JoinToken",
+        sensitive: true,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(2048),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    static JOIN_TOKEN_ID_PATTERN: Pattern = Pattern::new(
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        "^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$",
+    );
+
+    pub(crate) static JOIN_TOKEN_ID: Schema = Schema {
+        name: "JoinTokenId",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: Some(&JOIN_TOKEN_ID_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static JOIN_TOKEN_SECONDS: Schema = Schema {
+        name: "JoinTokenSeconds",
+        sensitive: false,
+        kind: Kind::Integer(Range {
+            min: Some(60),
+            max: Some(604800),
+        }),
+    };
+
+    pub(crate) static JOIN_TOKEN_SUMMARY: Schema = Schema {
+        name: "JoinTokenSummary",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "JoinTokenId",
+                wire_name: "JoinTokenId",
+                schema: &JOIN_TOKEN_ID,
+                required: true,
+            },
+            Member {
+                name: "RoleArn",
+                wire_name: "RoleArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &AGENT_NAME,
+                required: false,
+            },
+            Member {
+                name: "Address",
+                wire_name: "Address",
+                schema: &JOIN_ADDRESS,
+                required: false,
+            },
+            Member {
+                name: "CreatedBy",
+                wire_name: "CreatedBy",
+                schema: &STRING,
+                required: true,
+            },
+            Member {
+                name: "CreatedAt",
+                wire_name: "CreatedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "ExpiresAt",
+                wire_name: "ExpiresAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "UsedAt",
+                wire_name: "UsedAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "UsedBy",
+                wire_name: "UsedBy",
+                schema: &ARN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static JOIN_TOKEN_SUMMARY_LIST: Schema = Schema {
+        name: "JoinTokenSummaryList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &JOIN_TOKEN_SUMMARY,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static LIST_ACCOUNTS_REQUEST: Schema = Schema {
         name: "ListAccountsRequest",
         sensitive: false,
@@ -4474,6 +6690,82 @@ pub(crate) mod schema {
         ]),
     };
 
+    pub(crate) static LIST_AGENTS_REQUEST: Schema = Schema {
+        name: "ListAgentsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_AGENTS_RESPONSE: Schema = Schema {
+        name: "ListAgentsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Agents",
+                wire_name: "Agents",
+                schema: &AGENT_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_JOIN_TOKENS_REQUEST: Schema = Schema {
+        name: "ListJoinTokensRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_JOIN_TOKENS_RESPONSE: Schema = Schema {
+        name: "ListJoinTokensResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "JoinTokens",
+                wire_name: "JoinTokens",
+                schema: &JOIN_TOKEN_SUMMARY_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
     pub(crate) static LIST_NODES_REQUEST: Schema = Schema {
         name: "ListNodesRequest",
         sensitive: false,
@@ -4501,6 +6793,50 @@ pub(crate) mod schema {
                 name: "Nodes",
                 wire_name: "Nodes",
                 schema: &NODE_LIST,
+                required: true,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_PLACEMENTS_REQUEST: Schema = Schema {
+        name: "ListPlacementsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AgentArn",
+                wire_name: "AgentArn",
+                schema: &ARN,
+                required: false,
+            },
+            Member {
+                name: "MaxResults",
+                wire_name: "MaxResults",
+                schema: &MAX_RESULTS,
+                required: false,
+            },
+            Member {
+                name: "NextToken",
+                wire_name: "NextToken",
+                schema: &NEXT_TOKEN,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static LIST_PLACEMENTS_RESPONSE: Schema = Schema {
+        name: "ListPlacementsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Placements",
+                wire_name: "Placements",
+                schema: &PLACEMENT_LIST,
                 required: true,
             },
             Member {
@@ -4658,6 +6994,17 @@ pub(crate) mod schema {
         }),
     };
 
+    pub(crate) static MISSING_LIST: Schema = Schema {
+        name: "MissingList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &STRING,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
     pub(crate) static NEXT_TOKEN: Schema = Schema {
         name: "NextToken",
         sensitive: false,
@@ -4749,6 +7096,257 @@ pub(crate) mod schema {
             },
             pattern: Some(&NODE_NAME_PATTERN),
             values: &[],
+        },
+    };
+
+    pub(crate) static PLACED_RESOURCE: Schema = Schema {
+        name: "PlacedResource",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &RESOURCE_ARN,
+                required: true,
+            },
+            Member {
+                name: "Wanted",
+                wire_name: "Wanted",
+                schema: &RESOURCE_VERSION,
+                required: false,
+            },
+            Member {
+                name: "Placed",
+                wire_name: "Placed",
+                schema: &RESOURCE_VERSION,
+                required: false,
+            },
+            Member {
+                name: "Proven",
+                wire_name: "Proven",
+                schema: &RESOURCE_VERSION,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static PLACED_RESOURCE_LIST: Schema = Schema {
+        name: "PlacedResourceList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &PLACED_RESOURCE,
+            length: Range {
+                min: Some(0),
+                max: Some(32),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static PLACEMENT: Schema = Schema {
+        name: "Placement",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "PlacementArn",
+                wire_name: "PlacementArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "AgentArn",
+                wire_name: "AgentArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Status",
+                wire_name: "Status",
+                schema: &PLACEMENT_STATUS,
+                required: true,
+            },
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &PLACEMENT_NAME,
+                required: true,
+            },
+            Member {
+                name: "State",
+                wire_name: "State",
+                schema: &PLACEMENT_STATE,
+                required: true,
+            },
+            Member {
+                name: "Since",
+                wire_name: "Since",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "WantedAt",
+                wire_name: "WantedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+            Member {
+                name: "Resources",
+                wire_name: "Resources",
+                schema: &PLACED_RESOURCE_LIST,
+                required: true,
+            },
+            Member {
+                name: "Addresses",
+                wire_name: "Addresses",
+                schema: &PLACEMENT_ADDRESS_LIST,
+                required: true,
+            },
+            Member {
+                name: "NotBefore",
+                wire_name: "NotBefore",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "NotAfter",
+                wire_name: "NotAfter",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "Reason",
+                wire_name: "Reason",
+                schema: &PLACEMENT_REASON,
+                required: false,
+            },
+            Member {
+                name: "ReportedAt",
+                wire_name: "ReportedAt",
+                schema: &TIMESTAMP,
+                required: true,
+            },
+        ]),
+    };
+
+    pub(crate) static PLACEMENT_ADDRESS: Schema = Schema {
+        name: "PlacementAddress",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Address",
+                wire_name: "Address",
+                schema: &SHORT_TEXT,
+                required: true,
+            },
+            Member {
+                name: "Proven",
+                wire_name: "Proven",
+                schema: &BOOLEAN,
+                required: true,
+            },
+            Member {
+                name: "Served",
+                wire_name: "Served",
+                schema: &SHORT_TEXT,
+                required: false,
+            },
+            Member {
+                name: "Reason",
+                wire_name: "Reason",
+                schema: &PLACEMENT_REASON,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static PLACEMENT_ADDRESS_LIST: Schema = Schema {
+        name: "PlacementAddressList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &PLACEMENT_ADDRESS,
+            length: Range {
+                min: Some(0),
+                max: Some(32),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static PLACEMENT_LIST: Schema = Schema {
+        name: "PlacementList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &PLACEMENT,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    static PLACEMENT_NAME_PATTERN: Pattern =
+        Pattern::new("[A-Za-z0-9_.-]+", "^(?:[A-Za-z0-9_.-]+)$");
+
+    pub(crate) static PLACEMENT_NAME: Schema = Schema {
+        name: "PlacementName",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(64),
+            },
+            pattern: Some(&PLACEMENT_NAME_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static PLACEMENT_NAME_LIST: Schema = Schema {
+        name: "PlacementNameList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &PLACEMENT_NAME,
+            length: Range {
+                min: Some(0),
+                max: Some(2000),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static PLACEMENT_REASON: Schema = Schema {
+        name: "PlacementReason",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(2048),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
+    pub(crate) static PLACEMENT_STATE: Schema = Schema {
+        name: "PlacementState",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &["PENDING", "PLACED", "PROVEN", "FAILED"],
+        },
+    };
+
+    pub(crate) static PLACEMENT_STATUS: Schema = Schema {
+        name: "PlacementStatus",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range::ANY,
+            pattern: None,
+            values: &[
+                "PENDING", "PLACED", "PROVEN", "LATE", "FAILED", "EXPIRING", "LOST",
+            ],
         },
     };
 
@@ -4941,6 +7539,221 @@ pub(crate) mod schema {
         },
     };
 
+    pub(crate) static RENEW_AGENT_CERTIFICATE_REQUEST: Schema = Schema {
+        name: "RenewAgentCertificateRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "AgentArn",
+                wire_name: "AgentArn",
+                schema: &ARN,
+                required: true,
+            },
+            Member {
+                name: "Csr",
+                wire_name: "Csr",
+                schema: &CSR_BLOB,
+                required: true,
+            },
+            Member {
+                name: "Software",
+                wire_name: "Software",
+                schema: &SHORT_TEXT,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static RENEW_AGENT_CERTIFICATE_RESPONSE: Schema = Schema {
+        name: "RenewAgentCertificateResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[Member {
+            name: "Identity",
+            wire_name: "Identity",
+            schema: &AGENT_IDENTITY,
+            required: true,
+        }]),
+    };
+
+    pub(crate) static REPORT_PLACEMENTS_REQUEST: Schema = Schema {
+        name: "ReportPlacementsRequest",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Placements",
+                wire_name: "Placements",
+                schema: &REPORTED_PLACEMENT_LIST,
+                required: true,
+            },
+            Member {
+                name: "AllNames",
+                wire_name: "AllNames",
+                schema: &PLACEMENT_NAME_LIST,
+                required: false,
+            },
+            Member {
+                name: "Software",
+                wire_name: "Software",
+                schema: &SHORT_TEXT,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static REPORT_PLACEMENTS_RESPONSE: Schema = Schema {
+        name: "ReportPlacementsResponse",
+        sensitive: false,
+        kind: Kind::Structure(&[]),
+    };
+
+    pub(crate) static REPORTED_PLACEMENT: Schema = Schema {
+        name: "ReportedPlacement",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Name",
+                wire_name: "Name",
+                schema: &PLACEMENT_NAME,
+                required: true,
+            },
+            Member {
+                name: "State",
+                wire_name: "State",
+                schema: &PLACEMENT_STATE,
+                required: true,
+            },
+            Member {
+                name: "Since",
+                wire_name: "Since",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "WantedAt",
+                wire_name: "WantedAt",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "Resources",
+                wire_name: "Resources",
+                schema: &PLACED_RESOURCE_LIST,
+                required: true,
+            },
+            Member {
+                name: "Addresses",
+                wire_name: "Addresses",
+                schema: &PLACEMENT_ADDRESS_LIST,
+                required: false,
+            },
+            Member {
+                name: "NotBefore",
+                wire_name: "NotBefore",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "NotAfter",
+                wire_name: "NotAfter",
+                schema: &TIMESTAMP,
+                required: false,
+            },
+            Member {
+                name: "Reason",
+                wire_name: "Reason",
+                schema: &PLACEMENT_REASON,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static REPORTED_PLACEMENT_LIST: Schema = Schema {
+        name: "ReportedPlacementList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &REPORTED_PLACEMENT,
+            length: Range {
+                min: Some(0),
+                max: Some(100),
+            },
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    static RESOURCE_ARN_PATTERN: Pattern = Pattern::new(
+        "arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:[0-9]{12}:[^\\s]+",
+        "^(?:arn:[a-z-]+:[a-z-]+:[a-z0-9-]+:[0-9]{12}:[^ \\t\\n\\x0B\\f\\r]+)$",
+    );
+
+    pub(crate) static RESOURCE_ARN: Schema = Schema {
+        name: "ResourceArn",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(20),
+                max: Some(2048),
+            },
+            pattern: Some(&RESOURCE_ARN_PATTERN),
+            values: &[],
+        },
+    };
+
+    pub(crate) static RESOURCE_CHANGE: Schema = Schema {
+        name: "ResourceChange",
+        sensitive: false,
+        kind: Kind::Structure(&[
+            Member {
+                name: "Arn",
+                wire_name: "Arn",
+                schema: &RESOURCE_ARN,
+                required: true,
+            },
+            Member {
+                name: "Version",
+                wire_name: "Version",
+                schema: &RESOURCE_VERSION,
+                required: true,
+            },
+            Member {
+                name: "State",
+                wire_name: "State",
+                schema: &CHANGE_STATE,
+                required: true,
+            },
+            Member {
+                name: "Reason",
+                wire_name: "Reason",
+                schema: &STRING,
+                required: false,
+            },
+        ]),
+    };
+
+    pub(crate) static RESOURCE_CHANGE_LIST: Schema = Schema {
+        name: "ResourceChangeList",
+        sensitive: false,
+        kind: Kind::List {
+            member: &RESOURCE_CHANGE,
+            length: Range::ANY,
+            flattened: false,
+            wire_name: "member",
+        },
+    };
+
+    pub(crate) static RESOURCE_VERSION: Schema = Schema {
+        name: "ResourceVersion",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(256),
+            },
+            pattern: None,
+            values: &[],
+        },
+    };
+
     pub(crate) static ROTATE_XKS_PROXY_CREDENTIAL_REQUEST: Schema = Schema {
         name: "RotateXksProxyCredentialRequest",
         sensitive: false,
@@ -4988,6 +7801,19 @@ pub(crate) mod schema {
             min: Some(0),
             max: Some(7776000),
         }),
+    };
+
+    pub(crate) static SHORT_TEXT: Schema = Schema {
+        name: "ShortText",
+        sensitive: false,
+        kind: Kind::String {
+            length: Range {
+                min: Some(1),
+                max: Some(256),
+            },
+            pattern: None,
+            values: &[],
+        },
     };
 
     pub(crate) static START_REISSUE_REQUEST: Schema = Schema {
@@ -5346,6 +8172,15 @@ pub(crate) mod schema {
         kind: Kind::Long(Range {
             min: Some(0),
             max: Some(4294967295),
+        }),
+    };
+
+    pub(crate) static WAIT_SECONDS: Schema = Schema {
+        name: "WaitSeconds",
+        sensitive: false,
+        kind: Kind::Integer(Range {
+            min: Some(0),
+            max: Some(50),
         }),
     };
 

@@ -201,7 +201,7 @@ impl<'a> Signer<'a> {
 }
 
 /// Every header of the request that can be signed, and always `host`.
-fn header_names(view: &RequestView<'_>) -> String {
+pub(super) fn header_names(view: &RequestView<'_>) -> String {
     let mut names: Vec<&str> = view.headers.keys().map(HeaderName::as_str).collect();
     names.retain(|name| !NEVER_SIGNED.contains(name));
     names.push("host");

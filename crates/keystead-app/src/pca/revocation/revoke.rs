@@ -12,6 +12,7 @@ use crate::access::Act;
 use crate::pca::authorities::{ATTEMPTS, authority_as, contended};
 use crate::pca::certificates::stored;
 use crate::pca::convert;
+use crate::pca::internal::owned;
 use crate::pca::record::{Authority, CERTIFICATES, Issued};
 
 /// RevokeCertificate. OCSP tells of it from the answer on, lists a few seconds later.
@@ -38,7 +39,28 @@ pub(crate) async fn revoke(
     serial: &str,
     reason: RevocationReason,
 ) -> Result<()> {
-    let found = authority_as(ctx, act, arn, None).await?;
+    let found = authority_as(ctx, act, arn, None).await?.into_inner();
+    revoke_of(ctx, found, arn, serial, reason).await
+}
+
+/// As [`revoke`], for what a service issued and takes back by itself.
+pub(crate) async fn take_back(
+    ctx: &Ctx,
+    arn: &str,
+    serial: &str,
+    reason: RevocationReason,
+) -> Result<()> {
+    let found = owned(&ctx.app, ctx.account(), &ctx.region, arn).await?;
+    revoke_of(ctx, found, arn, serial, reason).await
+}
+
+async fn revoke_of(
+    ctx: &Ctx,
+    found: Stored<Authority>,
+    arn: &str,
+    serial: &str,
+    reason: RevocationReason,
+) -> Result<()> {
     found.value.ca.check(Command::Revoke, ctx.now)?;
     let serial = parse(serial, arn)?;
     let key = format!("{}/{}", found.key, serial.hex());

@@ -1,0 +1,27 @@
+//! The agent: on a machine that uses certificates and secrets, what carries them there and proves that they are served.
+//!
+//! - [`identity`] joins, logs in, and renews what it logs in with.
+//! - [`push`] waits at the server for what changes.
+//! - [`local`] serves programs of the machine.
+//! - [`report`] tells the server what became of it.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+mod clock;
+mod failure;
+pub mod identity;
+pub mod link;
+pub mod local;
+pub mod push;
+pub mod report;
+
+pub use clock::Clock;
+pub use failure::Failure;
