@@ -42,7 +42,7 @@ fn tables_are_sorted_and_whole() {
     assert_eq!(count("ACM PCA"), Some((23, 23)));
     assert_eq!(count("ACM"), Some((21, 40)));
     assert_eq!(count("STS"), Some((7, 11)));
-    assert_eq!(count("Keystead"), Some((27, 27)));
+    assert_eq!(count("Keystead"), Some((37, 37)));
     assert_eq!(count("RolesAnywhere"), Some((28, 30)));
     assert_eq!(count("KMS"), Some((56, 56)));
     assert_eq!(count("KMS XKS proxy"), Some((4, 4)));
@@ -93,6 +93,7 @@ fn patterns_hold() {
                         "com.amazonaws.vpce.us-east-1.vpce-svc-0",
                         "alias/x",
                         "arn:aws:s3:us-east-1:123456789012:x",
+                        "arn:aws:secretsmanager:us-east-1:123456789012:secret:x",
                         "us-east-1",
                         "01:02",
                         "3h",
