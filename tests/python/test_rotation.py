@@ -196,6 +196,7 @@ def test_what_can_not_be_rotated_is_refused(sm, mariadb):
         (lambda: sm.rotate_secret(SecretId=unique()), "ResourceNotFoundException"),
         (lambda: sm.cancel_rotate_secret(SecretId=unique()), "ResourceNotFoundException"),
         (lambda: sm.rotate_secret(SecretId=name), "InvalidRequestException"),
+        (lambda: sm.cancel_rotate_secret(SecretId=name), "InvalidRequestException"),
         (lambda: rotate(sm, name, "oracle"), "AccessDeniedException"),
         (lambda: rotate(sm, name, "command-none"), "AccessDeniedException"),
     ]
@@ -208,6 +209,19 @@ def test_what_can_not_be_rotated_is_refused(sm, mariadb):
         with pytest.raises(ClientError) as refused:
             call()
         assert refused.value.response["Error"]["Code"] == "InvalidRequestException"
+
+
+def test_a_partner_that_is_not_reached_is_refused(sm):
+    name = unique()
+    sm.create_secret(Name=name, Type="SalesforceClientSecret", SecretString="{}")
+    role = f"arn:aws:iam::{ACCOUNT}:role/rotation"
+    metadata = [{"Key": "apiVersion", "Value": "v65.0"}]
+    for more in ({"ExternalSecretRotationRoleArn": role}, {"ExternalSecretRotationMetadata": metadata}, {}):
+        with pytest.raises(ClientError) as refused:
+            sm.rotate_secret(SecretId=name, RotationRules={"AutomaticallyAfterDays": 1}, **more)
+        assert refused.value.response["Error"]["Code"] == "InvalidRequestException"
+    described = sm.describe_secret(SecretId=name)
+    assert described["Type"] == "SalesforceClientSecret" and "RotationEnabled" not in described
 
 
 def test_rotation_is_turned_off(sm, mariadb):
@@ -261,6 +275,8 @@ class Matrix:
     def __init__(self, server, database):
         self.server, self.database = server, database
         self.wire = Wire(database.port)
+        # Ends the silence of lines that were cut without anybody's knowing.
+        self.over = threading.Event()
         self.server.start()
         self.sm = server.client("secretsmanager")
         self.elapsed = datetime.timedelta(0)
@@ -299,6 +315,8 @@ class Matrix:
             if victim == "database":
                 self.database.kill()
             dead.set()
+            if victim == "silence":
+                self.over.wait()
 
         self.wire.arm(nth, before, die)
         version = rotate(self.sm, name, kind)
@@ -331,14 +349,31 @@ def test_whatever_dies_a_label_logs_in_and_the_rotation_ends(own_server, databas
     assert FIRST not in "".join(own_server.said)
 
 
-def test_a_client_of_two_users_is_never_refused(sm, mariadb):
-    name = user(sm, mariadb, masterarn=administrator(sm, mariadb))
+def test_a_line_that_goes_silent_keeps_no_locks(own_server, database):
+    """Neither side hears that the other is gone, as with a cable that is cut: what the server had begun must end by itself."""
+    matrix = Matrix(own_server, database)
+    kind = f"{database.functions}-alternating"
+    try:
+        assert not matrix.once(kind, 0, True, "silence")
+        pieces = matrix.wire.pieces
+        # A tenth of a minute passes at each, so that STEP thins them out more.
+        chosen = range(1, pieces + 1, max(1, pieces * STEP // 12))
+        for nth in chosen:
+            assert matrix.once(kind, nth, nth % 2 == 0, "silence")
+        print(f"{len(chosen)} silences in {pieces} pieces")
+    finally:
+        matrix.over.set()
+        matrix.wire.close()
+
+
+def test_a_client_of_two_users_is_never_refused(sm, database):
+    name = user(sm, database, masterarn=administrator(sm, database))
     stop, refused, tried = threading.Event(), [], [0, 0]
 
     def hammer(number):
         while not stop.is_set():
             login = value(sm, name)
-            if not works(mariadb, login):
+            if not works(database, login):
                 refused.append(login["username"])
             tried[number] += 1
 
@@ -347,7 +382,7 @@ def test_a_client_of_two_users_is_never_refused(sm, mariadb):
         client.start()
     try:
         for _ in range(HAMMERED):
-            settled(sm, name, rotate(sm, name, "mariadb-alternating"))
+            settled(sm, name, rotate(sm, name, f"{database.functions}-alternating"))
             # What a client has read is good until the rotation after the next: nobody is slower than that.
             seen = list(tried)
             until("every client has read again", lambda: all(now > then + 1 for now, then in zip(tried, seen)))

@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 from refusals import refused
 from secrets_helpers import User, allow, on, policy, token
 from server import ACCOUNT, REGION
@@ -259,3 +260,38 @@ def test_who_may_validate_must_be_able_to_put(server, sm, name):
     for secret in ({}, {"SecretId": name}):
         with refused("AccessDeniedException", "secretsmanager:PutResourcePolicy"):
             mine.validate_resource_policy(ResourcePolicy=text, **secret)
+
+
+def test_policies_ask_for_the_key_however_it_is_named(server, sm, kms, key, name):
+    kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=key)
+    other = kms.create_key()["KeyMetadata"]["Arn"]
+    by_key = {"StringEquals": {"secretsmanager:KmsKeyArn": key}}
+    actions = ("secretsmanager:CreateSecret", "secretsmanager:UpdateSecret")
+    caller = User(server, on(*actions, Condition=by_key), on("kms:*")).client("secretsmanager")
+    for number, named in enumerate((key, key.rsplit("/")[-1], f"alias/{name}")):
+        caller.create_secret(Name=f"{name}{number}", KmsKeyId=named)
+        caller.update_secret(SecretId=f"{name}{number}", KmsKeyId=named)
+    for more in ({}, {"KmsKeyId": other}, {"KmsKeyId": "alias/there-is-none"}):
+        with refused("AccessDeniedException"):
+            caller.create_secret(Name=f"{name}-other", **more)
+        with refused("AccessDeniedException"):
+            caller.update_secret(SecretId=f"{name}0", **more)
+
+
+def test_policies_ask_what_a_rotation_changes(server, sm, name):
+    sm.create_secret(Name=name, SecretString="{}")
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:none"
+    rules = {"RotationRules": {"AutomaticallyAfterDays": 1}}
+    for condition, may, may_not in [
+        ({"Bool": {"secretsmanager:ModifyRotationRules": "false"}}, {}, rules),
+        ({"Bool": {"secretsmanager:ModifyRotationRules": "true"}}, rules, {}),
+        ({"Bool": {"secretsmanager:RotateImmediately": "true"}}, {}, {"RotateImmediately": False}),
+        ({"StringEquals": {"secretsmanager:RotationLambdaARN": function}}, {"RotationLambdaARN": function}, {"RotationLambdaARN": function + "2"}),
+    ]:
+        caller = User(server, on("secretsmanager:RotateSecret", Condition=condition)).client("secretsmanager")
+        with refused("AccessDeniedException", "is not authorized to perform"):
+            caller.rotate_secret(SecretId=name, **may_not)
+        # Past the policies, there is nothing that could rotate it.
+        with pytest.raises(ClientError) as asked:
+            caller.rotate_secret(SecretId=name, **may)
+        assert "is not authorized to perform" not in str(asked.value)

@@ -183,3 +183,22 @@ def test_who_may_replicate(server, sm, name):
         mine.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": FAR}])
     mine.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": AWAY}])
     assert sm.describe_secret(SecretId=arn(name))["ReplicationStatus"] == [in_sync(AWAY)]
+
+
+def test_the_primary_tells_when_its_replicas_were_read(own_server):
+    sm = own_server.start().client("secretsmanager")
+    sm.create_secret(Name="s", SecretString="v", AddReplicaRegions=[{"Region": AWAY}, {"Region": FAR}])
+    own_server.client("secretsmanager", AWAY).get_secret_value(SecretId="s")
+    # What was read is written down when the server ends.
+    own_server.stop()
+    described = own_server.start().client("secretsmanager").describe_secret(SecretId="s")
+    assert "LastAccessedDate" not in described
+    read = {each["Region"]: each.get("LastAccessedDate") for each in described["ReplicationStatus"]}
+    there = own_server.client("secretsmanager", AWAY).describe_secret(SecretId="s")
+    assert read == {AWAY: there["LastAccessedDate"], FAR: None}
+
+
+def test_a_replica_is_refused_before_its_policy_is_read(sm, away, name):
+    sm.create_secret(Name=name, AddReplicaRegions=[{"Region": AWAY}])
+    with refused("InvalidParameterException", NOT_HERE):
+        away.put_resource_policy(SecretId=name, ResourcePolicy="no policy")

@@ -6,13 +6,14 @@
 //!
 //! Statements about accounts can't be prepared, so names and passwords are quoted, under a `sql_mode` that says how
 //! (MariaDB documentation, "String Literals"). What the server says of such a statement may repeat it, so that only the
-//! number of its error is told.
+//! number of its error is told. Each of them is a transaction of its own; the server bounds how long one waits for a lock, and
+//! how long it keeps a connection whose line has gone silent.
 
 use keystead_core::rotation::{Change, Heard, Login, Wanted};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error, OptsBuilder, SslOpts};
 
-use crate::limits::{MOST_GRANTS, changing, connecting};
+use crate::limits::{CHANGE_DEADLINE, MOST_GRANTS, changing, connecting};
 use crate::reach::Server;
 
 /// Whether this login works.
@@ -64,6 +65,7 @@ async fn connect(server: &Server, login: &Login) -> Result<Conn, Heard> {
             .with_root_certs(authorities.collect())
             .with_disable_built_in_roots(true)
     });
+    let most = CHANGE_DEADLINE.as_secs();
     let options = OptsBuilder::default()
         .ip_or_hostname(server.host.as_str())
         .resolved_ips(Some(addresses))
@@ -73,7 +75,9 @@ async fn connect(server: &Server, login: &Login) -> Result<Conn, Heard> {
         .pass(Some(login.password.as_str()))
         .ssl_opts(tls)
         .stmt_cache_size(0)
-        .setup(vec!["SET SESSION sql_mode = ''"]);
+        .setup(vec![format!(
+            "SET SESSION sql_mode = '', lock_wait_timeout = {most}, wait_timeout = {most}"
+        )]);
     Conn::new(options)
         .await
         .map_err(|error| refused_login(&error))

@@ -4,6 +4,9 @@
 //! neither its log nor its list of running statements ever shows one. A user changes his own; an administrator changes it
 //! otherwise. Where two users take turns, the second is a member of the first and acts as the first from its login on
 //! (`ALTER ROLE ... SET ROLE`): it has the same rights, and what either makes belongs to the same owner.
+//!
+//! The server bounds each change, too: where a line goes silent without an end, it would wait for the rest of a transaction, and
+//! keep the locks of it, until the system's keepalive notices, which takes hours.
 
 use std::fmt;
 
@@ -17,7 +20,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Error, NoTls, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::limits::{changing, connecting};
+use crate::limits::{CHANGE_DEADLINE, changing, connecting};
 use crate::reach::Server;
 
 /// Whether this login works.
@@ -52,7 +55,9 @@ pub(crate) async fn change(server: &Server, wanted: &Wanted) -> Heard {
     changing(async {
         if own {
             let verifier = escape_literal(&verifier);
-            let statement = format!("SET ROLE NONE; ALTER ROLE SESSION_USER PASSWORD {verifier}");
+            let bounds = bounds();
+            let statement =
+                format!("{bounds}; SET ROLE NONE; ALTER ROLE SESSION_USER PASSWORD {verifier}");
             return client
                 .batch_execute(&statement)
                 .await
@@ -121,6 +126,7 @@ fn refused_change(error: Error) -> Heard {
     };
     let outcome = match code {
         code if *code == SqlState::INVALID_PARAMETER_VALUE => Change::Rejected,
+        code if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Change::Unknown,
         // Operator intervention and broken connections, lost races for a row, and waits that were given up.
         code if ["57", "08", "40", "55", "XX"]
             .iter()
@@ -151,6 +157,10 @@ impl fmt::Display for Cause<'_> {
 async fn assign(client: &mut Client, wanted: &Wanted, verifier: &str) -> Result<(), Heard> {
     let user = wanted.login.user.as_str();
     let change = client.transaction().await.map_err(refused_change)?;
+    change
+        .batch_execute(&bounds())
+        .await
+        .map_err(refused_change)?;
     let role = escape_identifier(user);
     let password = escape_literal(verifier);
     let statement = match (exists(&change, user).await?, &wanted.like) {
@@ -172,6 +182,16 @@ async fn assign(client: &mut Client, wanted: &Wanted, verifier: &str) -> Result<
         // A commit without an answer may have come through.
         Heard::new(Change::Unknown, heard.cause)
     })
+}
+
+/// What the server itself holds a transaction to (PostgreSQL documentation, "Client Connection Defaults"). After
+/// [`CHANGE_DEADLINE`] nobody waits for it any more.
+fn bounds() -> String {
+    let most = CHANGE_DEADLINE.as_millis();
+    format!(
+        "SET LOCAL idle_in_transaction_session_timeout = {most}; SET LOCAL lock_timeout = {most}; \
+         SET LOCAL statement_timeout = {most}"
+    )
 }
 
 async fn exists(change: &Transaction<'_>, user: &str) -> Result<bool, Heard> {

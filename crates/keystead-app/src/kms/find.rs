@@ -303,6 +303,15 @@ pub(super) async fn resolve(ctx: &Ctx, name: &str, names: Names) -> Result<Named
 }
 
 /// Whether this is the ARN of something in another account.
+/// The ARN of the key that a name stands for, for conditions of policies; `None` for a name that stands for nothing.
+pub(crate) async fn arn_named(ctx: &Ctx, name: &str) -> Result<Option<String>> {
+    match resolve(ctx, name, Names::KeyOrAlias).await {
+        Ok(named) => Ok(Some(arn_of(&named.account, &named.region, &named.id))),
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::InvalidArn) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn is_foreign(ctx: &Ctx, name: &str) -> bool {
     name.starts_with("arn:") && account_of(name) != ctx.account().as_str()
 }

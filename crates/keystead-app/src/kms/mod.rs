@@ -63,7 +63,7 @@ pub use stores::{
 };
 pub use tags::{list_resource_tags, tag_resource, untag_resource};
 
-pub(crate) use find::{Known, arn_of};
+pub(crate) use find::{Known, arn_named, arn_of};
 pub(crate) use last_usage::{LAST_USAGES, LastUsage};
 pub(crate) use principals::exists as principal_exists;
 pub(crate) use stores::{KnownStores, QUEUE as KEY_STORE_QUEUE, settle as settle_key_store};

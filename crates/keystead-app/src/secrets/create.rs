@@ -28,7 +28,8 @@ pub async fn create_secret(
         cross::tie(ctx, &input, primary, &mut new)?;
     }
     let asked = input.add_replica_regions.unwrap_or_default();
-    allow(ctx, &new, &replicate::names(&asked))?;
+    let key = seal::named_key(ctx, input.kms_key_id.as_deref()).await?;
+    allow(ctx, &new, &replicate::names(&asked), key.as_deref())?;
     for replica in replicate::wanted(ctx, &asked)? {
         new.add_replica(replica)?;
     }
@@ -133,10 +134,11 @@ pub(super) fn key(name: Option<&str>) -> Option<String> {
     named.map(str::to_owned)
 }
 
-/// Whether the caller may make the secret, give it its tags, and replicate it to these regions.
-fn allow(ctx: &Ctx, new: &Secret, regions: &[String]) -> Result<()> {
+/// Whether the caller may make the secret, give it its tags, and replicate it to these regions. `key` is the ARN of the KMS
+/// key that the request names.
+fn allow(ctx: &Ctx, new: &Secret, regions: &[String], key: Option<&str>) -> Result<()> {
     let arn = new.arn();
-    let described = New(new, regions);
+    let described = New(new, regions, key);
     let resource = Resource {
         describe: Some(&described),
         ..Resource::new(&arn, new.account.as_str())
@@ -156,11 +158,14 @@ fn allow(ctx: &Ctx, new: &Secret, regions: &[String]) -> Result<()> {
 }
 
 /// A secret that is being made. Its tags count as its own already ("secretsmanager:ResourceTag" of CreateSecret).
-struct New<'a>(&'a Secret, &'a [String]);
+struct New<'a>(&'a Secret, &'a [String], Option<&'a str>);
 
 impl Describe for New<'_> {
     fn describe(&self, context: &mut Context) {
-        let Self(secret, regions) = self;
+        let Self(secret, regions, key) = self;
+        if let Some(key) = key {
+            context.set("secretsmanager:KmsKeyArn", *key);
+        }
         context.set_all("secretsmanager:AddReplicaRegions", regions.to_vec());
         for (key, value) in secret.tagged() {
             context.set(format!("secretsmanager:ResourceTag/{key}"), value.as_str());

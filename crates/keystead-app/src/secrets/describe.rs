@@ -1,6 +1,7 @@
 //! DescribeSecret.
 
-use keystead_core::Result;
+use keystead_core::secrets::Secret;
+use keystead_core::{Region, Result};
 use keystead_wire::secretsmanager as wire;
 
 use super::find::{self, Ask};
@@ -35,8 +36,28 @@ pub async fn describe_secret(
         owning_service: entry.owning_service,
         created_date: entry.created_date,
         primary_region: entry.primary_region,
-        replication_status: shown::replicas(&found.secret),
+        replication_status: replicas(ctx, &found.secret).await?,
         cross_account_primary: cross::primary(&found.secret),
         cross_account_replicas: cross::replicas(&found.secret),
     })
+}
+
+/// `ReplicationStatus`, with the days on which the replicas were read: each is in the replica's own record.
+async fn replicas(ctx: &Ctx, secret: &Secret) -> Result<Option<Vec<wire::ReplicationStatusType>>> {
+    let Some(mut shown) = shown::replicas(secret) else {
+        return Ok(None);
+    };
+    for status in &mut shown {
+        let Some(Ok(region)) = status.region.as_deref().map(Region::parse) else {
+            continue;
+        };
+        let there = find::at_hand(ctx, &secret.account, &region, &secret.name).await?;
+        // Where replication failed there may be another secret of this name.
+        let there = there.filter(|there| {
+            there.secret.suffix == secret.suffix
+                && there.secret.primary_region() == Some(secret.region.as_str())
+        });
+        status.last_accessed_date = there.and_then(|there| there.secret.accessed_on);
+    }
+    Ok(Some(shown))
 }

@@ -242,6 +242,9 @@ impl Describe for Candidate<'_> {
                 function.as_str(),
             );
         }
+        if let Some(kind) = &secret.kind {
+            context.set("secretsmanager:resource/Type", kind.as_str());
+        }
         let primary = secret.primary_region().unwrap_or(secret.region.as_str());
         context.set("secretsmanager:SecretPrimaryRegion", primary);
         for (name, value) in self.ask.keys {
@@ -270,6 +273,7 @@ fn defaults(action: &str, context: &mut Context) {
         "secretsmanager:DeleteSecret" => {
             default("secretsmanager:ForceDeleteWithoutRecovery", "false");
         }
+        "secretsmanager:RotateSecret" => default("secretsmanager:RotateImmediately", "true"),
         "secretsmanager:GetSecretValue" if !by_id => {
             default("secretsmanager:VersionStage", CURRENT);
         }

@@ -39,6 +39,9 @@ pub async fn put_resource_policy(
     input: wire::PutResourcePolicyRequest,
 ) -> Result<wire::PutResourcePolicyResponse> {
     let found = find::secret(ctx, &input.secret_id, Ask::OWN).await?;
+    // Before the policy is looked at: what a secret is not for counts more than how it was asked.
+    found.secret.check_primary()?;
+    found.secret.check_live()?;
     check_name(input.policy_name.as_deref())?;
     let text = &input.resource_policy;
     let policy = parse(ctx, text).await?;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::record::ValueRecord;
 use super::{OWN_KEY, SERVICE};
 use crate::Ctx;
+use crate::kms;
 use crate::kms::through::{DataKey, Through};
 
 /// `SecretString` and `SecretBinary`.
@@ -141,6 +142,14 @@ pub(super) async fn check_key(ctx: &Ctx, secret: &Secret) -> Result<()> {
     let made = made.map_err(unsealed)?;
     through.open(&made.sealed).await.map_err(unopened)?;
     Ok(())
+}
+
+/// `secretsmanager:KmsKeyArn`: the ARN of the key that a request names.
+pub(super) async fn named_key(ctx: &Ctx, name: Option<&str>) -> Result<Option<String>> {
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => kms::arn_named(ctx, name).await,
+        None => Ok(None),
+    }
 }
 
 fn through<'a>(ctx: &'a Ctx, context: &'a EncryptionContext) -> Through<'a> {

@@ -26,8 +26,17 @@ pub async fn update_secret(
         Some(token) => token.clone(),
         None => ids::uuid()?,
     };
+    let key = seal::named_key(ctx, input.kms_key_id.as_deref()).await?;
+    let keys: Vec<_> = key
+        .iter()
+        .map(|key| ("secretsmanager:KmsKeyArn", key.as_str()))
+        .collect();
     retrying(ATTEMPTS, || async {
-        let found = find::secret(ctx, &input.secret_id, Ask::OWN).await?;
+        let ask = Ask {
+            keys: &keys,
+            ..Ask::OWN
+        };
+        let found = find::secret(ctx, &input.secret_id, ask).await?;
         let found = found.into_inner();
         found.secret.check_primary()?;
         found.secret.check_untied()?;

@@ -91,7 +91,7 @@ impl Secret {
             );
         }
         if turn.function.is_none() && self.rotation.function.is_none() {
-            return refused("No Lambda rotation function ARN is associated with this secret.");
+            return refused(NO_FUNCTION);
         }
         if self
             .labelled(CURRENT)
@@ -118,16 +118,24 @@ impl Secret {
 
     /// Turns rotation off (CancelRotateSecret). A rotation of which the server cannot have heard ends with it; one of which it
     /// may have goes on to its end, since nobody could tell otherwise which password counts. Answers the version under way.
-    pub fn cancel_rotation(&mut self, now: Timestamp) -> Option<String> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] where rotation was never turned on.
+    pub fn cancel_rotation(&mut self, now: Timestamp) -> Result<Option<String>> {
+        if self.rotation.function.is_none() {
+            return Err(Error::new(ErrorKind::InvalidRequest, NO_FUNCTION));
+        }
         self.rotation.enabled = Some(false);
         self.rotation.next = None;
         self.rotation.begin = None;
         self.changed_at = now;
-        let run = self.rotation.run.clone()?;
+        let Some(run) = self.rotation.run.clone() else {
+            return Ok(None);
+        };
         if matches!(run.phase, Phase::Create | Phase::Check) {
             self.drop_run(now);
         }
-        (run.phase != Phase::Check).then_some(run.version)
+        Ok((run.phase != Phase::Check).then_some(run.version))
     }
 
     /// Begins a rotation that makes the version of this id.
@@ -183,6 +191,8 @@ impl Secret {
         }
     }
 }
+
+const NO_FUNCTION: &str = "No Lambda rotation function ARN is associated with this secret.";
 
 #[cfg(test)]
 #[path = "rotate_tests.rs"]

@@ -135,19 +135,21 @@ fn a_finished_rotation_moves_its_labels_together() {
 #[test]
 fn a_cancelled_rotation_ends_unless_the_server_may_have_heard_of_it() {
     let mut early = rotating();
-    assert_eq!(early.cancel_rotation(at(2)).as_deref(), Some(NEW));
+    assert_eq!(early.cancel_rotation(at(2)), Ok(Some(NEW.into())));
     assert_eq!((early.rotation.due(), early.rotation.next), (None, None));
     assert!(early.labelled(PENDING).is_none());
     let mut late = rotating();
     late.rotation.run.as_mut().unwrap().created(at(2));
-    assert_eq!(late.cancel_rotation(at(3)).as_deref(), Some(NEW));
+    assert_eq!(late.cancel_rotation(at(3)), Ok(Some(NEW.into())));
     assert!(late.rotation.due().is_some() && late.labelled(PENDING).is_some());
     late.finish_rotation(at(4), 0).unwrap();
     assert_eq!(
         (late.rotation.due(), late.rotation.enabled),
         (None, Some(false))
     );
-    assert_eq!(valued().cancel_rotation(at(1)), None);
+    assert_eq!(late.cancel_rotation(at(5)), Ok(None), "again");
+    let never = valued().cancel_rotation(at(1)).unwrap_err();
+    assert_eq!(never.kind, ErrorKind::InvalidRequest);
 }
 
 #[test]

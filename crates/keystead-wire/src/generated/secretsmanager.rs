@@ -658,7 +658,14 @@ pub(crate) mod operation {
         access: AccessDef {
             action: Some("secretsmanager:RotateSecret"),
             resource: "Secret",
-            keys: &[("secretsmanager:RotationLambdaARN", &["RotationLambdaARN"])],
+            keys: &[
+                (
+                    "secretsmanager:ExternalSecretRotationRoleArn",
+                    &["ExternalSecretRotationRoleArn"],
+                ),
+                ("secretsmanager:RotateImmediately", &["RotateImmediately"]),
+                ("secretsmanager:RotationLambdaARN", &["RotationLambdaARN"]),
+            ],
         },
         http: None,
     };

@@ -37,8 +37,14 @@ pub async fn rotate_secret(
         duration: rules.duration.clone(),
         schedule: rules.schedule_expression.clone(),
     });
+    let modifies = input.rotation_rules.is_some().to_string();
+    let keys = [("secretsmanager:ModifyRotationRules", modifies.as_str())];
     let secret = retrying(ATTEMPTS, || async {
-        let found = find::secret(ctx, &input.secret_id, Ask::OWN).await?;
+        let ask = Ask {
+            keys: &keys,
+            ..Ask::OWN
+        };
+        let found = find::secret(ctx, &input.secret_id, ask).await?;
         let found = found.into_inner();
         found.secret.check_primary()?;
         found.secret.check_untied()?;
@@ -82,7 +88,7 @@ pub async fn cancel_rotate_secret(
     let under_way = Mutex::new(None);
     let after = change(ctx, &input.secret_id, Ask::OWN, |secret| {
         secret.check_untied()?;
-        let version = secret.cancel_rotation(ctx.now);
+        let version = secret.cancel_rotation(ctx.now)?;
         *under_way.lock() = version;
         Ok(())
     })
