@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::gate::{self, Gate};
 use super::sds::Grant;
 use crate::Failure;
+use crate::users::uids;
 
 /// `[local]` of the configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -148,7 +149,7 @@ fn grants(given: Vec<FileGrant>) -> Result<Vec<Grant>, Failure> {
                 )));
             }
         }
-        let uids = gate::uids(std::slice::from_ref(&user))?;
+        let uids = uids(std::slice::from_ref(&user))?;
         for uid in uids {
             grants.push(Grant {
                 user: user.clone(),
@@ -179,7 +180,7 @@ fn token_gate(
             "[local.{name}] has no token_file: every request has to show what is in it"
         ))
     })?;
-    let users = users.map(|users| gate::uids(&users)).transpose()?;
+    let users = users.map(|users| uids(&users)).transpose()?;
     Ok(Gate::new(Some(gate::token(&file)?), users))
 }
 
@@ -187,7 +188,7 @@ fn user_gate(users: Option<Vec<String>>) -> Result<Gate, Failure> {
     let users = users.ok_or_else(|| {
         Failure::Here("[local.instance] has no users: its clients prove nothing, so it has to be said whose they may be".into())
     })?;
-    Ok(Gate::new(None, Some(gate::uids(&users)?)))
+    Ok(Gate::new(None, Some(uids(&users)?)))
 }
 
 /// The port of AWS's agent (Secrets Manager user guide, "Secrets Manager Agent", `http_port`).

@@ -1,6 +1,7 @@
 //! `keystead agent`: machines that get what their role may have, and place it.
 
 mod clock;
+mod faults;
 mod fleet;
 mod join;
 mod run;

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use keystead_agent::identity::Identity;
 use keystead_agent::local::{self, FileLocal, Local};
+use keystead_agent::place::{self, FilePlace, Place};
+use keystead_agent::report::{self, Board};
 use keystead_server::panics;
 use serde::Deserialize;
 
+use super::faults::Faults;
 use super::{clock, failed};
 use crate::up::{Stop, log_to_stderr};
 use crate::{Failure, memory};
@@ -30,6 +34,8 @@ pub(super) struct Args {
     config: PathBuf,
     #[command(flatten)]
     clock: clock::Moved,
+    #[command(flatten)]
+    faults: Faults,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +45,8 @@ struct FileConfig {
     state: PathBuf,
     #[serde(default)]
     local: FileLocal,
+    #[serde(default)]
+    place: Vec<FilePlace>,
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -51,19 +59,26 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let config: FileConfig =
         toml::from_str(&text).map_err(|error| Failure(format!("{path}: {error}")))?;
     let local = Local::of(config.local).map_err(failed)?;
+    let places = Place::all(config.place).map_err(failed)?;
     if !memory::keep_keys_in()? {
         tracing::warn!("{}", memory::UNLOCKED);
     }
     let clock = args.clock.clock();
     let identity = Identity::open(&config.state, clock).await.map_err(failed)?;
-    let renewing = tokio::spawn(std::sync::Arc::clone(&identity).keep_renewed());
+    let renewing = tokio::spawn(Arc::clone(&identity).keep_renewed());
     let told = |name: &str, address| println!("{name} {address}");
-    let listening = local::open(&local, &identity, clock, told)
+    let board = Arc::new(Board::default());
+    let listening = local::open(&local, &identity, clock, &board, told)
         .await
         .map_err(failed)?;
+    let before = args.faults.before();
+    let working = place::start(places, &config.state, &identity, clock, &board, before);
+    let working = working.map_err(failed)?;
+    let reporting = tokio::spawn(report::follow(Arc::clone(&identity), board));
     println!("ready");
     stop.wait().await;
-    drop(listening);
+    drop((listening, working));
+    reporting.abort();
     renewing.abort();
     Ok(ExitCode::SUCCESS)
 }
