@@ -36,22 +36,33 @@ pub(crate) struct File {
 /// What is called before each step, and may let it fail: for tests.
 pub(crate) type Before<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
+/// Why files were not placed.
+#[derive(Debug)]
+pub(crate) struct Unplaced {
+    /// What went wrong, and with which file.
+    pub(crate) why: Failure,
+    /// Whether all is as it was.
+    pub(crate) untouched: bool,
+}
+
 /// Places all of them.
 ///
 /// # Errors
 /// [`Failure::Here`], naming the file.
-pub(crate) fn place(files: &[File], before: Before<'_>) -> Result<(), Failure> {
+pub(crate) fn place(files: &[File], before: Before<'_>) -> Result<(), Unplaced> {
     let mut ready = Vec::with_capacity(files.len());
     for file in files {
-        ready.push(prepare(file, before).map_err(|error| failed(file, &error))?);
+        ready.push(prepare(file, before).map_err(|error| failed(file, &error, true))?);
     }
+    let mut untouched = true;
     for (file, new) in files.iter().zip(&mut ready) {
         let renamed = before("rename").and_then(|()| new.rename());
-        renamed.map_err(|error| failed(file, &error))?;
+        renamed.map_err(|error| failed(file, &error, untouched))?;
+        untouched = false;
     }
     for (file, new) in files.iter().zip(&ready) {
         let synced = before("sync").and_then(|()| Ok(fs::fsync(&new.dir)?));
-        synced.map_err(|error| failed(file, &error))?;
+        synced.map_err(|error| failed(file, &error, false))?;
     }
     Ok(())
 }
@@ -161,8 +172,11 @@ fn prepare(file: &File, before: Before<'_>) -> io::Result<New> {
     Ok(new)
 }
 
-fn failed(file: &File, error: &io::Error) -> Failure {
-    Failure::Here(format!("cannot write {}: {error}", file.path.display()))
+fn failed(file: &File, error: &io::Error, untouched: bool) -> Unplaced {
+    Unplaced {
+        why: Failure::Here(format!("cannot write {}: {error}", file.path.display())),
+        untouched,
+    }
 }
 
 /// Secrets have 64 KiB at most, chains of certificates two megabytes.

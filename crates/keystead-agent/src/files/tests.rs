@@ -59,10 +59,11 @@ fn a_set_that_fails_at_any_step_leaves_old_or_new_files_and_nothing_else() {
         let placed = new.iter().filter(|one| is_placed(one)).count();
         let kept = old.iter().filter(|one| is_placed(one)).count();
         assert_eq!((placed, kept), (renames.get(), 3 - renames.get()));
-        if outcome.is_ok() {
+        let Err(error) = outcome else {
             assert_eq!(failing, 15);
             break;
-        }
+        };
+        assert_eq!(error.untouched, placed == 0);
         place(&old, &never).unwrap();
         assert!(old.iter().all(is_placed));
     }
@@ -123,7 +124,7 @@ fn a_directory_that_others_decide_about_is_refused() {
     let wanted = file(&deep.join("key"), "secret");
     let told = || {
         let outcome = place(std::slice::from_ref(&wanted), &never);
-        outcome.err().map(|error| error.to_string())
+        outcome.err().map(|error| error.why.to_string())
     };
     let mode = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -164,13 +165,13 @@ fn a_link_on_the_way_counts_if_it_is_root_s_or_the_agent_s() {
     assert!(real.join("tls/key").is_file() && is_placed(&wanted));
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::lchown(&link, Some(12_345), None).unwrap();
-        let told = place(&[wanted], &never).unwrap_err().to_string();
+        let told = place(&[wanted], &never).unwrap_err().why.to_string();
         assert!(told.contains("symbolic link of another user"), "{told}");
     }
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     symlink(&b, &a).unwrap();
     symlink(&a, &b).unwrap();
     let told = place(&[file(&a.join("key"), "x")], &never).unwrap_err();
-    assert!(told.to_string().contains("too many symbolic links"));
+    assert!(told.why.to_string().contains("too many symbolic links"));
     assert!(place(&[file(Path::new("key"), "x")], &never).is_err());
 }

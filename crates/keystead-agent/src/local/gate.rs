@@ -190,6 +190,9 @@ mod tests {
 
     #[test]
     fn users_go_by_name_or_number() {
-        assert_eq!(crate::users::uids(&["root".into(), "7".into()]).unwrap(), [0, 7]);
+        assert_eq!(
+            crate::users::uids(&["root".into(), "7".into()]).unwrap(),
+            [0, 7]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -25,6 +26,8 @@ pub struct FilePlace {
     reload: Option<FileReload>,
     #[serde(default)]
     probe: Vec<FileProbe>,
+    #[serde(default = "usual_patience")]
+    prove_seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +71,8 @@ pub struct Place {
     pub(super) files: Vec<Written>,
     pub(super) reload: Option<Reload>,
     pub(super) probes: Vec<(String, Probe)>,
+    /// How long after a reload every address may take to show the certificate.
+    pub(super) patience: Duration,
 }
 
 /// A file of it.
@@ -150,6 +155,7 @@ impl Place {
                 .into_iter()
                 .map(probe)
                 .collect::<Result<_, _>>()?,
+            patience: Duration::from_secs(file.prove_seconds.min(LONGEST_PATIENCE)),
             name: file.name,
             certificate: file.certificate,
             authority: file.authority,
@@ -239,6 +245,13 @@ pub(super) fn check_arn(arn: &str, service: &str) -> Result<(), String> {
         _ => Err(format!("'{arn}' is not an ARN of {service}")),
     }
 }
+
+/// Reloads were measured to take 4 to 255 ms until new connections see them; a restart takes some seconds.
+fn usual_patience() -> u64 {
+    10
+}
+
+const LONGEST_PATIENCE: u64 = 300;
 
 /// `PlacementName`, 64; what is kept of it is a file of that name.
 const LONGEST_NAME: usize = 64;

@@ -43,6 +43,8 @@ pub(super) enum Seen {
     Done,
     /// It failed, and why.
     Failed(String),
+    /// It failed before it changed anything.
+    Refused(String),
 }
 
 /// What is on the disk when the agent begins.
@@ -146,9 +148,10 @@ impl Machine {
             (At::Resting { until }, Seen::Rested) if now < until => self.rest(until),
             (At::Resting { .. }, _) => self.look(now),
             (At::Looking, Seen::Looked(found)) => self.looked(found, now),
-            (At::Looking, Seen::Failed(why)) => self.give_up(why, now),
+            (At::Looking | At::Forward(..), Seen::Refused(why))
+            | (At::Looking, Seen::Failed(why)) => self.give_up(why, now),
             (At::Looking, _) => self.look(now),
-            (At::Again, Seen::Failed(_)) => self.forward(Step::Test, Old::None),
+            (At::Again, Seen::Failed(_) | Seen::Refused(_)) => self.forward(Step::Test, Old::None),
             (At::Again, _) => self.succeed(now),
             (At::Forward(step, old), Seen::Failed(why)) => self.stumble(step, old, why, now),
             (At::Forward(step, old), _) => match step {
@@ -166,7 +169,7 @@ impl Machine {
                 },
                 seen,
             ) => {
-                if let Seen::Failed(why) = seen {
+                if let Seen::Failed(why) | Seen::Refused(why) = seen {
                     return self.stay_down(step, why, first, now);
                 }
                 match step {

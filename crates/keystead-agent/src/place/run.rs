@@ -13,7 +13,7 @@ use super::fetch::{self, Version};
 use super::kept::{Kept, Shelf};
 use super::machine::{Disk, Look, Machine, Old, Seen, Step};
 use super::{Before, prove};
-use crate::files::{self, File};
+use crate::files::{self, File, Unplaced};
 use crate::identity::Identity;
 use crate::reload::{Placed, Reload};
 use crate::report::{Address, Board, Placement, Resource, State};
@@ -59,7 +59,7 @@ impl Runner {
         let kept = shared.shelf.read(&place.name)?;
         let now = shared.clock.now();
         let labels = kept.good.as_ref().map(|good| good.labels.clone());
-        Ok(Self {
+        let mut made = Self {
             place,
             told: Arc::default(),
             kept,
@@ -70,7 +70,10 @@ impl Runner {
             addresses: Vec::new(),
             since: None,
             shared,
-        })
+        };
+        // What is not on the board, the server is told, is gone.
+        made.publish(&Machine::new(1.0), Step::Look);
+        Ok(made)
     }
 
     /// For ever.
@@ -105,7 +108,7 @@ impl Runner {
             Err(error) => Err(Failure::Here(error.to_string())),
             Ok(()) => match step {
                 Step::Look | Step::Rest { .. } => return self.look().await,
-                Step::Write => self.write().await,
+                Step::Write => return self.write().await,
                 Step::PutBack => self.put_back().await,
                 Step::Test => match &self.place.reload {
                     Some(reload) => within(reload.test()).await,
@@ -222,30 +225,39 @@ impl Runner {
         files.filter(|file| self.place.files.iter().any(|one| one.to == file.path))
     }
 
-    async fn write(&mut self) -> Result<(), Failure> {
+    async fn write(&mut self) -> Seen {
         self.kept.begun.clone_from(&self.wanted);
-        self.shared.shelf.write(&self.place.name, &self.kept)?;
-        let wanted = self.wanted.as_ref();
-        let files = wanted.map(|wanted| self.configured(wanted).cloned().collect());
-        self.on_disk = Which::Wanted;
-        self.place_files(files.unwrap_or_default()).await
+        if let Err(error) = self.shared.shelf.write(&self.place.name, &self.kept) {
+            return Seen::Refused(error.to_string());
+        }
+        match self.place_files(self.wanted.as_ref()).await {
+            Err(error) if error.untouched => Seen::Refused(error.why.to_string()),
+            outcome => {
+                self.on_disk = Which::Wanted;
+                outcome.map_or_else(|error| Seen::Failed(error.why.to_string()), |()| Seen::Done)
+            }
+        }
     }
 
     async fn put_back(&mut self) -> Result<(), Failure> {
-        let good = self.kept.good.as_ref();
-        let files = good.map(|good| self.configured(good).cloned().collect());
-        self.place_files(files.unwrap_or_default()).await?;
+        let placed = self.place_files(self.kept.good.as_ref()).await;
+        placed.map_err(|error| error.why)?;
         self.on_disk = Which::Good;
         self.kept.begun = None;
         self.shared.shelf.write(&self.place.name, &self.kept)
     }
 
-    async fn place_files(&self, files: Vec<File>) -> Result<(), Failure> {
+    async fn place_files(&self, version: Option<&Version>) -> Result<(), Unplaced> {
+        let files = version.map(|version| self.configured(version).cloned().collect::<Vec<_>>());
         let before = Arc::clone(&self.shared.before);
-        let placing = tokio::task::spawn_blocking(move || files::place(&files, &*before));
-        placing
-            .await
-            .unwrap_or_else(|error| Err(Failure::Here(error.to_string())))
+        let placing = tokio::task::spawn_blocking(move || {
+            files::place(files.as_deref().unwrap_or_default(), &*before)
+        });
+        let failed = |error: tokio::task::JoinError| Unplaced {
+            why: Failure::Here(error.to_string()),
+            untouched: false,
+        };
+        placing.await.unwrap_or_else(|error| Err(failed(error)))
     }
 
     async fn reload(&self, reload: &Reload) -> Result<(), Failure> {
@@ -270,7 +282,7 @@ impl Runner {
     async fn prove(&mut self) -> Result<(), Failure> {
         let leaf = self.current().and_then(|version| version.leaf.clone());
         let leaf = leaf.as_ref().map(crate::private::Bytes::expose);
-        self.addresses = prove::prove(&self.place.probes, leaf).await;
+        self.addresses = prove::prove(&self.place.probes, leaf, self.place.patience).await;
         match prove::why_not(&self.addresses, leaf) {
             Some(why) => Err(Failure::Here(why)),
             None => Ok(()),

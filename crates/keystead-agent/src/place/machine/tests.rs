@@ -87,6 +87,21 @@ fn what_fails_is_taken_back_as_far_as_it_came() {
 }
 
 #[test]
+fn what_could_not_be_written_has_changed_nothing() {
+    let mut machine = Machine::new(1.0);
+    drive(
+        &mut machine,
+        vec![
+            started(),
+            (looked(Look::New(Old::Whole)), Step::Write),
+            (Seen::Refused("the disk is full".into()), REST),
+            (Seen::Rested, REST),
+        ],
+    );
+    assert_eq!(machine.trouble(), Some("the disk is full"));
+}
+
+#[test]
 fn without_an_old_one_what_passed_its_checks_stays() {
     let mut machine = Machine::new(1.0);
     drive(
