@@ -342,3 +342,23 @@ def test_secrets_and_templates_are_placed_and_follow_changes(place):
     for path in place.state.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
         assert path.is_dir() or b"second" not in path.read_bytes(), path
+
+
+def test_a_pair_that_was_there_before_is_put_back_if_the_first_does_not_load(place):
+    key = authorities.new_key()
+    pem = authorities.self_signed(key, NAME)
+    old = authorities.parse(pem)
+    place.pem.write_bytes(pem)
+    place.key.write_bytes(authorities.key_pem(key))
+    place.pem.chmod(0o640)
+    place.nginx.start()
+    switch = place.folder / "works"
+    place.configure(reload=["/bin/sh", "-c", f'[ ! -e {switch} ] || exec "$@"', "sh", *place.hup])
+    place.start()
+    place.reported(Status="FAILED")
+    assert place.nginx.serial() == old.serial_number
+    until("it is put back", lambda: place.lies_there() == old.serial_number)
+    assert place.pem.stat().st_mode & 0o777 == 0o640
+    switch.touch()
+    place.proves(place.serial())
+    assert place.pem.stat().st_mode & 0o777 == 0o644

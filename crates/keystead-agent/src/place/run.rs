@@ -79,7 +79,12 @@ impl Runner {
     /// For ever.
     pub(super) async fn run(mut self) {
         let mut machine = Machine::new(super::spread());
-        let mut seen = Seen::Started(self.begin());
+        let disk = self.begin();
+        if disk == Disk::AsKept {
+            // Everything that is wanted is told of once at the beginning: one look is enough.
+            let _ = timeout(FIRST_WORD, self.told.notified()).await;
+        }
+        let mut seen = Seen::Started(disk);
         let mut trouble = None;
         loop {
             let ends = self.kept.good.as_ref().and_then(|good| good.validity);
@@ -130,8 +135,7 @@ impl Runner {
 
     /// What is on the disk when the agent begins.
     fn begin(&mut self) -> Disk {
-        let good = self.kept.good.as_ref();
-        if good.is_none_or(|good| self.is_there(good)) {
+        if self.is_intact() {
             return Disk::AsKept;
         }
         match self.kept.begun.take() {
@@ -143,6 +147,16 @@ impl Runner {
             }
             _ => Disk::Other,
         }
+    }
+
+    /// Whether the last good version is on the disk, or nothing would be won by putting it back.
+    fn is_intact(&self) -> bool {
+        let Some(good) = &self.kept.good else {
+            return true;
+        };
+        let is_missing = |file: &File| !matches!(files::read(&file.path, file.owner), Ok(Some(_)));
+        let is_worth = self.is_worth(good, self.shared.clock.now());
+        self.is_there(good) || !is_worth && !self.configured(good).any(is_missing)
     }
 
     /// Until then, or until something changes. The clock may be set meanwhile.
@@ -164,10 +178,9 @@ impl Runner {
         let version = match read {
             Ok(version) => version,
             Err(error) => {
-                let good = self.kept.good.as_ref();
                 return Seen::Looked(Look::Nothing {
                     why: error.to_string(),
-                    intact: good.is_none_or(|good| self.is_there(good)),
+                    intact: self.is_intact(),
                 });
             }
         };
@@ -176,7 +189,7 @@ impl Runner {
             self.wanted_at = now;
         }
         if self.kept.good.is_none() {
-            self.kept.good = self.adopt(&version);
+            self.kept.good = self.adopt(&version, now);
         }
         let is_there = self.is_there(&version);
         let is_good = self.kept.good.as_ref() == Some(&version);
@@ -197,8 +210,8 @@ impl Runner {
         })
     }
 
-    /// What somebody else has put there before the first placement, if it is a whole set and not what is wanted.
-    fn adopt(&self, wanted: &Version) -> Option<Version> {
+    /// What somebody else has put there before the first placement, if it is a whole set, good, and not what is wanted.
+    fn adopt(&self, wanted: &Version, now: Timestamp) -> Option<Version> {
         let read = |file: &File| files::read(&file.path, file.owner).ok().flatten();
         let found: Option<Vec<File>> = wanted.files.iter().map(read).collect();
         let found = found.filter(|found| {
@@ -207,7 +220,8 @@ impl Runner {
                 .into_iter()
                 .any(|(old, new)| old.content != new.content)
         });
-        found.map(|files| Version::adopted(&self.place, files))
+        let found = found.map(|files| Version::adopted(&self.place, files));
+        found.filter(|found| self.is_worth(found, now))
     }
 
     /// Whether to go back to it: a certificate that is over is no better than one that passed its checks.
@@ -291,13 +305,14 @@ impl Runner {
 
     fn keep(&mut self) -> Result<(), Failure> {
         let kept = Kept {
-            good: self.wanted.take(),
+            good: self.wanted.clone(),
             begun: None,
         };
-        let outcome = self.shared.shelf.write(&self.place.name, &kept);
+        self.shared.shelf.write(&self.place.name, &kept)?;
         self.kept = kept;
+        self.wanted = None;
         self.on_disk = Which::Good;
-        outcome
+        Ok(())
     }
 
     /// What is on the disk.
@@ -378,6 +393,9 @@ fn name_of(step: Step) -> &'static str {
 
 /// Reloads have deadlines of their own; this is for those that do not keep them.
 const LONGEST_WORK: Duration = Duration::from_secs(300);
+
+/// What the server takes to tell of everything, if it is there.
+const FIRST_WORD: Duration = Duration::from_secs(2);
 
 /// The clock may be set while it rests.
 const LONGEST_SLEEP: Duration = Duration::from_secs(600);
