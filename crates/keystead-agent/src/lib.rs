@@ -3,6 +3,7 @@
 //! - [`identity`] joins, logs in, and renews what it logs in with.
 //! - [`push`] waits at the server for what changes.
 //! - [`local`] serves programs of the machine.
+//! - [`reload`] tells servers to take what was placed, each in its own way, and [`probe`] sees what they serve.
 //! - [`report`] tells the server what became of it.
 #![cfg_attr(
     test,
@@ -20,7 +21,9 @@ mod failure;
 pub mod identity;
 pub mod link;
 pub mod local;
+pub mod probe;
 pub mod push;
+pub mod reload;
 pub mod report;
 
 pub use clock::Clock;
