@@ -3,7 +3,8 @@
 //! - [`identity`] joins, logs in, and renews what it logs in with.
 //! - [`push`] waits at the server for what changes.
 //! - [`local`] serves programs of the machine.
-//! - [`place`] keeps files as they have to be, has them loaded, and proves that they are served: with [`reload`] and [`probe`].
+//! - [`place`] keeps files as they have to be, has them loaded, and proves that they are served.
+//! - [`reload`] tells servers to take what was placed, each in its own way, and [`probe`] sees what they serve.
 //! - [`report`] tells the server what became of it.
 #![cfg_attr(
     test,
