@@ -44,6 +44,11 @@ class Nginx:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def reload(self):
+        """How an agent reloads it."""
+        return {"pid_file": str(self.pid_file), "binary": NGINX, "config": str(self.config)}
+
+    @property
     def test(self):
         """The command that tests its configuration."""
         return [NGINX, "-t", "-q", "-e", str(self.folder / "error.log"), "-c", str(self.config)]

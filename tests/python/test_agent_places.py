@@ -24,6 +24,7 @@ from waiting import until
 
 NAME = "shop.example.internal"
 RIGHTS = ["acm:DescribeCertificate", "acm:ExportCertificate"]
+HUP = "import os, signal, sys; os.kill(int(open(sys.argv[1]).read()), signal.SIGHUP)"
 SECRET_RIGHTS = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
 
 
@@ -46,20 +47,14 @@ class Place(Machine):
         assert said.returncode == 0, said.stderr
         self.pem, self.key = self.tls / "shop.pem", self.tls / "shop.key"
         self.nginx = Nginx(folder / "nginx", self.pem, self.key)
-        self.hup = [
-            sys.executable,
-            "-c",
-            "import os, signal, sys; os.kill(int(open(sys.argv[1]).read()), signal.SIGHUP)",
-            str(self.nginx.pid_file),
-        ]
         self.process = None
 
     def may(self, *actions):
         self.iam.put_role_policy(RoleName="web", PolicyName="rights", PolicyDocument=allow(*actions))
 
-    def configure(self, reload=None, test=None, seconds=20, probe=True, names=(NAME,)):
+    def configure(self, reload=None, probe=True, names=(NAME,)):
         """Writes the agent's configuration."""
-        command = {"run": reload or self.hup, "test": test or self.nginx.test, "seconds": seconds}
+        reload = reload or {"nginx": self.nginx.reload}
         probes = [{"address": self.nginx.address, "sni": NAME}] if probe else []
         files = [{"write": "fullchain", "to": str(self.pem)}, {"write": "key", "to": str(self.key), "mode": "0600"}]
         lines = [
@@ -69,11 +64,16 @@ class Place(Machine):
             f"certificate = {json.dumps(self.certificate)}",
             f"names = {json.dumps(list(names))}",
             f"files = [{', '.join(inline(file) for file in files)}]",
-            f"reload = {{ command = {inline(command)} }}",
+            f"reload = {inline(reload)}",
             f"probe = [{', '.join(inline(one) for one in probes)}]",
             "prove_seconds = 3",
         ]
         (self.folder / "agent.toml").write_text("\n".join(lines) + "\n")
+
+    def shell(self, script, **more):
+        """A reload by a shell that knows what would reload nginx as its arguments."""
+        hup = [sys.executable, "-c", HUP, str(self.nginx.pid_file)]
+        return {"command": {"run": ["/bin/sh", "-c", script, "sh", *hup], "test": self.nginx.test} | more}
 
     def start(self, *more, ahead=datetime.timedelta(0)):
         config = str(self.folder / "agent.toml")
@@ -194,7 +194,7 @@ def test_a_port_that_keeps_the_old_one_is_noticed(place):
     first = place.serial()
     place.stop()
     switch = place.folder / "works"
-    place.configure(reload=["/bin/sh", "-c", f'[ ! -e {switch} ] || exec "$@"', "sh", *place.hup])
+    place.configure(place.shell(f'[ ! -e {switch} ] || exec "$@"'))
     place.start()
     second = place.renew()
     found = place.reported(Status="FAILED")
@@ -212,11 +212,11 @@ def test_a_reload_that_hangs_is_ended_and_taken_back(place):
     place.stop()
     switch = place.folder / "hangs"
     switch.touch()
-    place.configure(reload=["/bin/sh", "-c", f'[ ! -e {switch} ] || exec sleep 600; exec "$@"', "sh", *place.hup], seconds=1)
+    place.configure(place.shell(f'[ ! -e {switch} ] || exec sleep 600; exec "$@"', timeout_seconds=1))
     place.start()
     second = place.renew()
     found = place.reported(Status="FAILED")
-    assert "within 1 s" in found["Reason"], found["Reason"]
+    assert "within 1s" in found["Reason"], found["Reason"]
     until("the old pair is back", lambda: place.nginx.serial() == first == place.lies_there())
     switch.unlink()
     place.proves(second)
@@ -353,7 +353,7 @@ def test_a_pair_that_was_there_before_is_put_back_if_the_first_does_not_load(pla
     place.pem.chmod(0o640)
     place.nginx.start()
     switch = place.folder / "works"
-    place.configure(reload=["/bin/sh", "-c", f'[ ! -e {switch} ] || exec "$@"', "sh", *place.hup])
+    place.configure(place.shell(f'[ ! -e {switch} ] || exec "$@"'))
     place.start()
     place.reported(Status="FAILED")
     assert place.nginx.serial() == old.serial_number
