@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import pathlib
 import signal
 import ssl
 import subprocess
@@ -362,3 +363,21 @@ def test_a_pair_that_was_there_before_is_put_back_if_the_first_does_not_load(pla
     switch.touch()
     place.proves(place.serial())
     assert place.pem.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_examples_are_configurations(tmp_path):
+    folder = pathlib.Path(__file__).parents[2] / "examples" / "agent"
+    examples = sorted(folder.glob("*.toml"))
+    assert len(examples) >= 3
+    for example in examples:
+        text = example.read_text().replace("/etc/keystead/", f"{folder}/")
+        (tmp_path / "agent.toml").write_text(text)
+        said = subprocess.run(
+            [BINARY, "agent", "check", "--config", str(tmp_path / "agent.toml")], capture_output=True, text=True, timeout=60
+        )
+        assert said.returncode == 0 and said.stdout.endswith(": 1 placements\n"), (example, said.stderr)
+    (tmp_path / "agent.toml").write_text(text.replace('mode = "0640"', 'mode = "0644"'))
+    said = subprocess.run(
+        [BINARY, "agent", "check", "--config", str(tmp_path / "agent.toml")], capture_output=True, text=True, timeout=60
+    )
+    assert said.returncode == 1 and "others could read it" in said.stderr
