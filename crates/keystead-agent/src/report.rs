@@ -1,6 +1,6 @@
 //! Telling the server what became of every placement: what changed, as it changes, and everything after having been away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,13 +74,31 @@ pub struct Address {
     pub reason: Option<String>,
 }
 
-/// Reports what there is, whenever it changes, until it can change no more.
-pub async fn follow(identity: Arc<Identity>, mut placements: watch::Receiver<Arc<[Placement]>>) {
+/// Every placement of this agent, as it is now.
+#[derive(Default)]
+pub struct Board(watch::Sender<BTreeMap<String, Placement>>);
+
+impl Board {
+    /// Puts a placement in the place of the one of the same name.
+    pub fn put(&self, placement: Placement) {
+        self.0.send_if_modified(|all| {
+            let news = all.get(&placement.name) != Some(&placement);
+            if news {
+                all.insert(placement.name.clone(), placement);
+            }
+            news
+        });
+    }
+}
+
+/// Reports what is on the board, whenever it changes, for ever.
+pub async fn follow(identity: Arc<Identity>, board: Arc<Board>) {
+    let mut placements = board.0.subscribe();
     let mut told: HashMap<String, Placement> = HashMap::new();
     let mut names: Option<Vec<String>> = None;
     let mut failures = 0;
     loop {
-        let now = Arc::clone(&placements.borrow_and_update());
+        let now: Vec<Placement> = placements.borrow_and_update().values().cloned().collect();
         match report(&identity, &now, &told, names.as_deref()).await {
             Ok(()) => {
                 failures = 0;
@@ -99,9 +117,6 @@ pub async fn follow(identity: Arc<Identity>, mut placements: watch::Receiver<Arc
                 }
                 tokio::time::sleep(pause(failures)).await;
                 failures = failures.saturating_add(1);
-                if placements.has_changed().is_err() {
-                    return;
-                }
             }
         }
     }

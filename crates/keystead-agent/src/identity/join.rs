@@ -16,6 +16,7 @@ use super::key::{self, Key};
 use super::{Current, SOFTWARE};
 use crate::Failure;
 use crate::link::{self, Link};
+use crate::private;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +53,11 @@ pub async fn join(wanted: Join<'_>) -> Result<String, Failure> {
     let (token, way) = parts(wanted.token)?;
     let link = Link::new(&way.endpoint, way.roots.as_deref())?;
     let ring = key::ring()?;
-    let key = match file::read_private(dir, PENDING)? {
+    let key = match private::read(dir, PENDING)? {
         Some(pem) => Key::read(&ring, &pem).await?,
         None => {
             let key = Key::generate(&ring).await?;
-            file::write_private(dir, PENDING, key.pem().as_bytes())?;
+            private::write(dir, PENDING, key.pem().as_bytes())?;
             key
         }
     };
@@ -72,7 +73,7 @@ pub async fn join(wanted: Join<'_>) -> Result<String, Failure> {
     let kept = Kept::of(identity, &way.endpoint, way.roots, &key)?;
     let current = Current::new(&ring, kept).await?;
     file::write(dir, &current.kept)?;
-    file::remove(dir, PENDING)?;
+    private::remove(dir, PENDING)?;
     Ok(current.kept.agent_arn)
 }
 

@@ -33,8 +33,8 @@ impl Key {
         Self::of(ring, key).await
     }
 
-    pub(super) async fn read(ring: &Arc<KeyRing>, pem: &str) -> Result<Self, Failure> {
-        let key = ring.import(pem.as_bytes()).await;
+    pub(super) async fn read(ring: &Arc<KeyRing>, pem: &[u8]) -> Result<Self, Failure> {
+        let key = ring.import(pem).await;
         let key =
             key.map_err(|error| Failure::Here(format!("the agent's key is damaged: {error}")))?;
         Self::of(ring, key).await

@@ -109,6 +109,11 @@ impl Identity {
         Key::generate(&self.ring).await
     }
 
+    /// What uses keys here.
+    pub(crate) fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
+    }
+
     /// Credentials of the agent's role that are good for a few minutes at least.
     ///
     /// # Errors
@@ -285,7 +290,7 @@ impl Current {
         let certificate = Certificate::parse(kept.certificate.as_bytes()).map_err(|error| {
             Failure::Here(format!("the agent's certificate is damaged: {error}"))
         })?;
-        let key = Key::read(ring, kept.key.expose()).await?;
+        let key = Key::read(ring, kept.key.expose().as_bytes()).await?;
         let fits = certificate.certifies(key.spki_der());
         fits.map_err(|_| Failure::Here("the agent's certificate is not one for its key".into()))?;
         Ok(Self {

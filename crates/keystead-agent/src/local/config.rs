@@ -11,6 +11,7 @@ use super::gate::{self, Gate};
 use super::sds::Grant;
 use super::spiffe::Workload;
 use crate::Failure;
+use crate::users::uids;
 
 /// `[local]` of the configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -176,7 +177,7 @@ fn grants(given: Vec<FileGrant>) -> Result<Vec<Grant>, Failure> {
                 )));
             }
         }
-        let uids = gate::uids(std::slice::from_ref(&user))?;
+        let uids = uids(std::slice::from_ref(&user))?;
         for uid in uids {
             grants.push(Grant {
                 user: user.clone(),
@@ -226,7 +227,7 @@ fn spiffe(given: FileSpiffe) -> Result<SpiffeAt, Failure> {
                 given.valid_seconds
             )));
         }
-        for uid in gate::uids(std::slice::from_ref(&given.user))? {
+        for uid in uids(std::slice::from_ref(&given.user))? {
             workloads.push(Workload {
                 uid,
                 id: given.id.clone(),
@@ -260,7 +261,7 @@ fn token_gate(
             "[local.{name}] has no token_file: every request has to show what is in it"
         ))
     })?;
-    let users = users.map(|users| gate::uids(&users)).transpose()?;
+    let users = users.map(|users| uids(&users)).transpose()?;
     Ok(Gate::new(Some(gate::token(&file)?), users))
 }
 
@@ -268,7 +269,7 @@ fn user_gate(users: Option<Vec<String>>) -> Result<Gate, Failure> {
     let users = users.ok_or_else(|| {
         Failure::Here("[local.instance] has no users: its clients prove nothing, so it has to be said whose they may be".into())
     })?;
-    Ok(Gate::new(None, Some(gate::uids(&users)?)))
+    Ok(Gate::new(None, Some(uids(&users)?)))
 }
 
 /// The port of AWS's agent (Secrets Manager user guide, "Secrets Manager Agent", `http_port`).

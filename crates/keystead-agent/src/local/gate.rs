@@ -91,25 +91,6 @@ fn shown(address: SocketAddr) -> String {
     format!("{}:{:04X}", words.collect::<String>(), address.port())
 }
 
-/// The ids of these users, which may be named by number.
-pub(super) fn uids(users: &[String]) -> Result<Vec<u32>, Failure> {
-    let table = fs::read_to_string(PASSWD)
-        .map_err(|error| Failure::Here(format!("cannot read {PASSWD}: {error}")))?;
-    let uid = |name: &str| {
-        let line = table
-            .lines()
-            .find(|line| line.split(':').next() == Some(name))?;
-        line.split(':').nth(2)?.parse().ok()
-    };
-    users
-        .iter()
-        .map(|user| {
-            let found = user.parse().ok().or_else(|| uid(user));
-            found.ok_or_else(|| Failure::Here(format!("there is no user '{user}' on this machine")))
-        })
-        .collect()
-}
-
 /// The token in this file; made where there is none, readable by the agent's user and the directory's group.
 pub(super) fn token(path: &Path) -> Result<String, Failure> {
     let failed =
@@ -144,8 +125,6 @@ pub(super) fn token(path: &Path) -> Result<String, Failure> {
         ))),
     }
 }
-
-const PASSWD: &str = "/etc/passwd";
 
 /// 128 bits in base64.
 const SHORTEST_TOKEN: usize = 22;
@@ -211,6 +190,9 @@ mod tests {
 
     #[test]
     fn users_go_by_name_or_number() {
-        assert_eq!(uids(&["root".into(), "7".into()]).unwrap(), [0, 7]);
+        assert_eq!(
+            crate::users::uids(&["root".into(), "7".into()]).unwrap(),
+            [0, 7]
+        );
     }
 }

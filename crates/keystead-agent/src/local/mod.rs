@@ -13,7 +13,6 @@ mod config;
 pub mod credentials;
 mod gate;
 mod listen;
-mod material;
 mod sds;
 pub mod secrets;
 mod spiffe;
@@ -27,14 +26,15 @@ pub use config::{FileLocal, Local};
 pub use gate::Gate;
 
 use crate::identity::Identity;
-use crate::{Clock, Failure, report};
+use crate::report::Board;
+use crate::{Clock, Failure};
 
 /// What listens; it ends when this is dropped.
 pub struct Listening {
     _tasks: JoinSet<()>,
 }
 
-/// Opens everything that the configuration asks for. Where the port of a listener is 0, `told` learns which one it has.
+/// Opens everything that the configuration asks for; what is delivered stands on the board. Where the port of a listener is 0, `told` learns which one it has.
 ///
 /// # Errors
 /// [`Failure::Here`].
@@ -42,6 +42,7 @@ pub async fn open(
     local: &Local,
     identity: &Arc<Identity>,
     clock: Clock,
+    board: &Arc<Board>,
     mut told: impl FnMut(&'static str, std::net::SocketAddr),
 ) -> Result<Listening, Failure> {
     let mut tasks = JoinSet::new();
@@ -82,10 +83,13 @@ pub async fn open(
     }
     if let Some(wanted) = &local.sds {
         let socket = unix::Socket::bind(&wanted.socket)?;
-        let source = sds::Delivery::new(Arc::clone(identity), clock, wanted.grants.clone());
-        let placements = source.placements();
+        let source = sds::Delivery::new(
+            Arc::clone(identity),
+            clock,
+            wanted.grants.clone(),
+            Arc::clone(board),
+        );
         tasks.spawn(Arc::clone(&source).follow());
-        tasks.spawn(report::follow(Arc::clone(identity), placements));
         let sds = keystead_xds::Sds::start(source, keystead_xds::limits::Limits::default());
         let service = sds.service();
         tasks.spawn(async move {

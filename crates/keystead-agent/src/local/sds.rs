@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::material::{self, Material};
 use crate::identity::Identity;
+use crate::material::{self, Material};
 use crate::push;
-use crate::report::{Placement, Resource, State};
+use crate::report::{Board, Placement, Resource, State};
 use crate::{Clock, Failure};
 
 /// What one user may have.
@@ -37,7 +37,7 @@ pub(super) struct Delivery {
     held: HashMap<String, tokio::sync::Mutex<Held>>,
     seen: Mutex<Seen>,
     changed: broadcast::Sender<String>,
-    placements: watch::Sender<Arc<[Placement]>>,
+    board: Arc<Board>,
 }
 
 /// What is held of one resource.
@@ -73,7 +73,12 @@ struct Known {
 }
 
 impl Delivery {
-    pub(super) fn new(identity: Arc<Identity>, clock: Clock, grants: Vec<Grant>) -> Arc<Self> {
+    pub(super) fn new(
+        identity: Arc<Identity>,
+        clock: Clock,
+        grants: Vec<Grant>,
+        board: Arc<Board>,
+    ) -> Arc<Self> {
         let resources = grants.iter().flat_map(|grant| &grant.resources);
         let held = resources.map(|arn| (arn.clone(), tokio::sync::Mutex::default()));
         let made = Self {
@@ -83,15 +88,10 @@ impl Delivery {
             grants,
             seen: Mutex::default(),
             changed: broadcast::Sender::new(CHANGES),
-            placements: watch::Sender::new(Arc::from([])),
+            board,
         };
         made.publish();
         Arc::new(made)
-    }
-
-    /// The placements as they are, for who reports them.
-    pub(super) fn placements(&self) -> watch::Receiver<Arc<[Placement]>> {
-        self.placements.subscribe()
     }
 
     /// Hears of changes, for ever.
@@ -196,13 +196,9 @@ impl Delivery {
             }
         }
         drop(seen);
-        self.placements.send_if_modified(|placements| {
-            let news = **placements != *all;
-            if news {
-                *placements = Arc::from(all);
-            }
-            news
-        });
+        for placement in all {
+            self.board.put(placement);
+        }
     }
 
     fn is_granted(&self, uid: u32, arn: &str) -> bool {

@@ -14,19 +14,19 @@ use crate::identity::Identity;
 use crate::link::{CALL, text};
 
 /// One version of a resource.
-pub(super) struct Material {
+pub(crate) struct Material {
     /// What it holds.
-    pub(super) kind: SecretKind,
+    pub(crate) kind: SecretKind,
     /// What the version goes by: the serial number of a certificate, a digest of what is trusted.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// First and last second, of a certificate.
-    pub(super) validity: Option<(Timestamp, Timestamp)>,
+    pub(crate) validity: Option<(Timestamp, Timestamp)>,
     /// What tells it from every other version.
-    pub(super) digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
 }
 
 /// Reads the resource of this ARN.
-pub(super) async fn read(identity: &Identity, arn: &str) -> Result<Material, Failure> {
+pub(crate) async fn read(identity: &Identity, arn: &str) -> Result<Material, Failure> {
     let parsed = Arn::parse(arn).map_err(|error| Failure::Here(error.message))?;
     match parsed.service.as_str() {
         "acm" => certificate(identity, arn, &parsed.region).await,
@@ -119,7 +119,7 @@ fn joined(texts: &[&str]) -> String {
 }
 
 /// A serial number as DescribeCertificate shows it.
-fn colons(octets: &[u8]) -> String {
+pub(crate) fn colons(octets: &[u8]) -> String {
     let octets: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     octets.join(":")
 }
