@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import authorities
+from databases import MariaDb, PostgreSql
 from envoys import trusting
 from nginxes import Load, Nginx
 from server import BINARY
@@ -271,6 +272,8 @@ def test_a_start_without_the_server_has_the_last_good_pair(place):
     assert place.nginx.serial() == first
     hour = datetime.timedelta(hours=1)
     place.stop()
+    # What is kept may be lost: what is on the disk counts.
+    (place.state / "places" / "shop.sealed").write_bytes(b"damaged")
     place.server.start(listen=where, ahead=hour)
     place.start(ahead=hour)
     place.proves(place.renew())
@@ -381,3 +384,38 @@ def test_the_examples_are_configurations(tmp_path):
         [BINARY, "agent", "check", "--config", str(tmp_path / "agent.toml")], capture_output=True, text=True, timeout=60
     )
     assert said.returncode == 1 and "others could read it" in said.stderr
+
+
+@pytest.mark.parametrize("kind", [PostgreSql, MariaDb])
+def test_a_database_takes_what_was_placed_while_it_is_asked(place, kind):
+    database = kind(place.folder / "database").start()
+    owner = {"owner": "postgres", "group": "postgres"} if kind is PostgreSql and os.getuid() == 0 else {}
+    files = [
+        {"write": "fullchain", "to": str(database.folder / "server.pem")} | owner,
+        {"write": "key", "to": str(database.folder / "server.key")} | owner,
+    ]
+    if kind is PostgreSql:
+        reload, protocol = {"postgresql": {"data_directory": str(database.folder / "data")}}, "postgresql"
+    else:
+        options = database.folder / "client.cnf"
+        options.write_text(f"[client]\nuser=root\npassword={database.password}\nhost=127.0.0.1\nport={database.port}\n")
+        options.chmod(0o600)
+        reload, protocol = {"mariadb": {"defaults_file": str(options)}}, "mysql"
+    probe = {"address": f"127.0.0.1:{database.port}", "sni": NAME, "protocol": protocol}
+    (place.folder / "agent.toml").write_text(
+        f'state = "{place.state}"\n[[place]]\nname = "shop"\ncertificate = "{place.certificate}"\n'
+        f"files = [{', '.join(inline(file) for file in files)}]\nreload = {inline(reload)}\nprobe = [{inline(probe)}]\n"
+    )
+    try:
+        place.start()
+        place.proves(place.serial())
+        serial = place.renew()
+        asked = 0
+        while not place.is_proven(serial):
+            assert database.sql("SELECT 7").split()[-1] == "7"
+            asked += 1
+        found = place.placement()
+        took = (found["Since"] - found["WantedAt"]).total_seconds()
+        print(f"{protocol}: {took:.2f} s from the renewal to its proof, {asked} queries meanwhile, none failed")
+    finally:
+        database.kill()

@@ -41,7 +41,7 @@ pub struct Working {
 /// Sets them to work. What they need is kept in the agent's directory; how they stand is on the board.
 ///
 /// # Errors
-/// [`Failure::Here`] where what is kept can't be read.
+/// [`Failure::Here`] where the key of what is kept can't be used.
 pub fn start(
     places: Vec<Place>,
     state: &Path,
@@ -64,7 +64,7 @@ pub fn start(
     });
     let mut told: HashMap<String, Vec<Arc<Notify>>> = HashMap::new();
     for place in places {
-        let runner = Runner::new(place, Arc::clone(&shared))?;
+        let runner = Runner::new(place, Arc::clone(&shared));
         for arn in runner.place.resources() {
             told.entry(arn).or_default().push(Arc::clone(&runner.told));
         }

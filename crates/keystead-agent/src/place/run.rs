@@ -55,8 +55,12 @@ enum Which {
 }
 
 impl Runner {
-    pub(super) fn new(place: Place, shared: Arc<Shared>) -> Result<Self, Failure> {
-        let kept = shared.shelf.read(&place.name)?;
+    pub(super) fn new(place: Place, shared: Arc<Shared>) -> Self {
+        // What is on the disk is no worse for that, and counts as the last good version where it is valid.
+        let kept = shared.shelf.read(&place.name).unwrap_or_else(|error| {
+            tracing::warn!(place = place.name, %error, "what was kept can't be used");
+            Kept::default()
+        });
         let now = shared.clock.now();
         let labels = kept.good.as_ref().map(|good| good.labels.clone());
         let mut made = Self {
@@ -73,7 +77,7 @@ impl Runner {
         };
         // What is not on the board, the server is told, is gone.
         made.publish(&Machine::new(1.0), Step::Look);
-        Ok(made)
+        made
     }
 
     /// For ever.
@@ -327,11 +331,13 @@ impl Runner {
     fn publish(&mut self, machine: &Machine, step: Step) {
         let now = self.shared.clock.now();
         let good = self.kept.good.as_ref().map(|good| &good.labels);
-        let is_done = good == Some(&self.labels) && self.on_disk == Which::Good;
+        // What was adopted has no labels.
+        let is_done = good.is_some_and(|good| !good.is_empty() && *good == self.labels)
+            && self.on_disk == Which::Good;
         let proven = !self.addresses.is_empty() && self.addresses.iter().all(|one| one.proven);
         let state = match machine.trouble() {
             Some(_) => State::Failed,
-            None if !is_done || good.is_none() => State::Pending,
+            None if !is_done => State::Pending,
             None if self.place.probes.is_empty() => State::Placed,
             None if proven => State::Proven,
             None => State::Pending,
