@@ -15,12 +15,14 @@ mod kinds;
 mod site;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use keystead_agent::Failure;
 use keystead_agent::probe::Probe;
 use keystead_agent::reload::{Placed, Reload};
+
+use tokio::sync::watch;
 
 use kinds::Running;
 use site::{Pair, Site};
@@ -45,7 +47,7 @@ async fn sees(probe: &Probe, wanted: &Pair) {
             Instant::now() < end,
             "the server does not serve it: {seen:?}"
         );
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -62,23 +64,23 @@ async fn tell(running: &Running, reload: &Reload, pair: &Pair) -> Result<(), Fai
 /// Connects over and over.
 struct Load {
     stop: Arc<AtomicBool>,
-    made: Arc<AtomicUsize>,
+    made: watch::Sender<usize>,
     loaders: Vec<tokio::task::JoinHandle<Vec<Failure>>>,
 }
 
 impl Load {
     fn start(probe: &Probe) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let made = Arc::new(AtomicUsize::new(0));
+        let made = watch::Sender::new(0);
         let loaders = (0..LOADERS).map(|_| {
-            let (probe, stop, made) = (probe.clone(), Arc::clone(&stop), Arc::clone(&made));
+            let (probe, stop, made) = (probe.clone(), Arc::clone(&stop), made.clone());
             tokio::spawn(async move {
                 let mut failed = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     if let Err(failure) = probe.served().await {
                         failed.push(failure);
                     }
-                    made.fetch_add(1, Ordering::Relaxed);
+                    made.send_modify(|made| *made += 1);
                 }
                 failed
             })
@@ -93,12 +95,10 @@ impl Load {
 
     /// Waits for so many more.
     async fn more(&self, count: usize) {
-        let wanted = self.made.load(Ordering::Relaxed) + count;
-        let end = Instant::now() + DEADLINE;
-        while self.made.load(Ordering::Relaxed) < wanted {
-            assert!(Instant::now() < end, "no more connections are made");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let mut made = self.made.subscribe();
+        let wanted = *made.borrow() + count;
+        let waiting = tokio::time::timeout(DEADLINE, made.wait_for(|made| *made >= wanted));
+        waiting.await.expect("more connections are made").unwrap();
     }
 
     async fn end(self) -> (usize, Vec<Failure>) {
@@ -107,7 +107,7 @@ impl Load {
         for loader in self.loaders {
             failed.extend(loader.await.unwrap());
         }
-        (self.made.load(Ordering::Relaxed), failed)
+        (*self.made.borrow(), failed)
     }
 }
 

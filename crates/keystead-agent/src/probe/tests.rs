@@ -54,7 +54,7 @@ async fn conversation(protocol: Protocol, server: &'static [&'static [u8]]) -> R
         for (index, piece) in server.iter().enumerate() {
             let speaks_first = !matches!(protocol, Protocol::Postgresql);
             if index > 0 || !speaks_first {
-                far.read(&mut heard).await.unwrap();
+                assert!(far.read(&mut heard).await.unwrap() > 0);
             }
             far.write_all(piece).await.unwrap();
         }

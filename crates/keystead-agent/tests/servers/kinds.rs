@@ -1,6 +1,7 @@
 //! A server of each kind, serving what its site has.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) struct Running {
 }
 
 enum Server {
-    Child(Process),
+    Child(Process, Option<PathBuf>),
     Database { _held: Database },
 }
 
@@ -43,7 +44,7 @@ impl Running {
             closes: false,
             may_fail: 0,
             protocol: "tls",
-            server: Server::Child(process),
+            server: Server::Child(process, None),
             site,
         }
     }
@@ -79,9 +80,16 @@ impl Running {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Self::Child(process) = self {
+        if let Self::Child(process, _) = self {
             let id = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
             kill_process_group(id.unwrap(), Signal::KILL).ok();
+        }
+        if let Self::Child(_, Some(master)) = self {
+            // It leads a session of its own.
+            let text = std::fs::read_to_string(master).unwrap_or_default();
+            if let Some(id) = text.trim().parse().ok().and_then(Pid::from_raw) {
+                kill_process_group(id, Signal::KILL).ok();
+            }
         }
     }
 }
@@ -225,10 +233,12 @@ pub(crate) fn hitch(site: Site) -> Running {
     );
     site.write("hitch.conf", &config);
     let config = site.file("hitch.conf");
-    let command = server(
-        "hitch",
-        &["--config", &config, "--pidfile", &site.file("pid")],
-    );
+    let pid = site.file("pid");
+    let mut command = server("hitch", &["--config", &config, "--pidfile", &pid]);
+    if Site::is_root() {
+        // Its workers never are.
+        command.args(["--user", "nobody", "--group", "nogroup"]);
+    }
     let reload = json!({ "hitch": { "pid_file": site.file("pid"), "config": config } });
     Running::child(command, site, reload)
 }
@@ -310,9 +320,12 @@ pub(crate) fn postfix(site: Site) -> Running {
     let config = site.file("config");
     let command = server("postfix", &["-c", &config, "start-fg"]);
     let reload = json!({ "postfix": { "config_directory": config } });
-    Running {
-        tests: false,
-        protocol: "smtp",
-        ..Running::child(command, site, reload)
+    let master = site.path.join("queue/pid/master.pid");
+    let mut running = Running::child(command, site, reload);
+    if let Server::Child(_, leads) = &mut running.server {
+        *leads = Some(master);
     }
+    running.tests = false;
+    running.protocol = "smtp";
+    running
 }
