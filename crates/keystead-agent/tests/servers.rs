@@ -154,6 +154,17 @@ async fn rolls(name: &str, start: impl FnOnce(Site) -> Running) {
         assert!(refused.contains("failed ("), "{name}: {refused}");
         assert!(!refused.contains("PRIVATE"), "{name}: {refused}");
     }
+    if running.keeps {
+        running.site.put(&Pair::broken());
+        tell(&running, &reload, &Pair::broken()).await.unwrap();
+        // It goes on with what it had, and takes the next one.
+        for _ in 0..HANDSHAKES {
+            sees(&probe, &new).await;
+        }
+        running.site.put(&old);
+        tell(&running, &reload, &old).await.unwrap();
+        sees(&probe, &old).await;
+    }
     if running.refuses {
         running.site.put(&Pair::broken());
         tell(&running, &reload, &Pair::broken()).await.unwrap_err();

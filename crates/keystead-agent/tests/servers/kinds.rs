@@ -18,6 +18,8 @@ pub(crate) struct Running {
     pub(crate) tests: bool,
     /// Its reload does.
     pub(crate) refuses: bool,
+    /// It is told of a broken pair, and keeps what it had.
+    pub(crate) keeps: bool,
     /// It closes its listening socket: for a moment nobody listens, and who was waiting to be accepted is sent away.
     pub(crate) closes: bool,
     /// Connections that may fail.
@@ -41,6 +43,7 @@ impl Running {
             reload,
             tests: true,
             refuses: false,
+            keeps: false,
             closes: false,
             may_fail: 0,
             protocol: "tls",
@@ -64,6 +67,7 @@ impl Running {
             reload: Value::Null,
             tests: false,
             refuses: false,
+            keeps: false,
             closes: false,
             may_fail: 0,
             protocol,
@@ -218,6 +222,7 @@ pub(crate) fn stunnel(site: Site) -> Running {
     let reload = json!({ "stunnel": { "pid_file": site.file("pid") } });
     Running {
         tests: false,
+        keeps: true,
         closes: true,
         ..Running::child(command, site, reload)
     }
@@ -267,6 +272,7 @@ pub(crate) fn caddy(site: Site) -> Running {
 pub(crate) fn postgresql(site: Site) -> Running {
     let mut running = Running::database(DatabaseKind::PostgreSql, "postgresql", &site);
     running.reload = json!({ "postgresql": { "data_directory": running.site.file("data") } });
+    running.keeps = true;
     signal_at_start(&running);
     running
 }
