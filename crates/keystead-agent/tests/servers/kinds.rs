@@ -245,7 +245,10 @@ pub(crate) fn hitch(site: Site) -> Running {
         command.args(["--user", "nobody", "--group", "nogroup"]);
     }
     let reload = json!({ "hitch": { "pid_file": site.file("pid"), "config": config } });
-    Running::child(command, site, reload)
+    Running {
+        closes: true,
+        ..Running::child(command, site, reload)
+    }
 }
 
 pub(crate) fn caddy(site: Site) -> Running {
