@@ -3,6 +3,7 @@
 import base64
 import datetime
 import json
+import secrets
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,8 @@ DESCRIBE = ["acm:DescribeCertificate", "secretsmanager:DescribeSecret", "acm-pca
 
 @pytest.fixture(scope="module")
 def home(server):
-    made = Home(server, server.client("acm-pca"), "Agents")
+    # Made anew where tests of other files come between.
+    made = Home(server, server.client("acm-pca"), f"Agents-{secrets.token_hex(4)}")
     made.may(*DESCRIBE)
     return made
 

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import resource
+import secrets
 import socket
 import time
 import urllib.request
@@ -29,7 +30,8 @@ LONG = 40
 
 @pytest.fixture(scope="module")
 def home(server):
-    made = Home(server, server.client("acm-pca"), "Placements")
+    # Made anew where tests of other files come between.
+    made = Home(server, server.client("acm-pca"), f"Placements-{secrets.token_hex(4)}")
     made.may(*DESCRIBE)
     return made
 
