@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,40 +11,10 @@ import pytest
 
 import agents
 import authorities
+from machines import Command, Machine
 from refusals import refused
 from server import ACCOUNT, BINARY, REGION
-from test_agents import Command
 from test_rolesanywhere_sessions import trusting
-
-
-class Machine:
-    """A directory that `keystead agent` keeps its things in."""
-
-    def __init__(self, server, folder):
-        self.server, self.state = server, folder / "agent"
-
-    def agent(self, action, *arguments, given=None):
-        command = [BINARY, "agent", action, *arguments, "--state", str(self.state)]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.state.parent)}
-        return subprocess.run(command, input=given, env=environment, capture_output=True, text=True, timeout=60)
-
-    def join(self, token, *more):
-        return self.agent("join", "-", *more, given=token)
-
-    def credentials(self, ahead=datetime.timedelta(0)):
-        said = self.agent("credentials", "--clock-offset", str(int(ahead.total_seconds())))
-        assert said.returncode == 0, said.stderr
-        return json.loads(said.stdout)
-
-    def restart(self, ahead):
-        """The server again, where it was, at another time."""
-        where = self.server.host
-        self.server.stop()
-        self.server.start(listen=where, ahead=ahead)
-
-    @property
-    def kept(self):
-        return json.loads((self.state / "identity.json").read_text())
 
 
 @pytest.fixture
@@ -56,16 +25,11 @@ def machine(own_server, tmp_path):
 
 @pytest.fixture
 def role(machine):
-    iam = machine.server.client("iam")
-    return iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
-
-
-def token(machine, role, *more):
-    return Command(machine.server)("agent", "token", "--role", role, *more).stdout
+    return machine.role()
 
 
 def test_a_machine_joins_and_every_aws_tool_is_its_role(machine, role):
-    text = token(machine, role, "--name", "web-1")
+    text = machine.join_token(role, "--name", "web-1")
     said = machine.join(text)
     assert said.returncode == 0, said.stderr
     assert said.stdout == f"joined as arn:aws:keystead:{REGION}:{ACCOUNT}:agent/web-1\n"
@@ -90,7 +54,7 @@ def test_a_machine_joins_and_every_aws_tool_is_its_role(machine, role):
 
 
 def test_what_a_machine_is_told_that_may_not_join(machine, role, tmp_path):
-    text = token(machine, role)
+    text = machine.join_token(role)
     assert machine.join(text, "--name", "web-1").returncode == 0
     again = machine.join(text, "--name", "web-1")
     assert again.returncode == 1 and "is the agent arn:" in again.stderr and "--again" in again.stderr
@@ -111,7 +75,7 @@ def test_what_a_machine_is_told_that_may_not_join(machine, role, tmp_path):
 
 
 def test_who_did_not_hear_the_answer_goes_on(machine, role):
-    text = token(machine, role).strip()
+    text = machine.join_token(role).strip()
     csr, key = authorities.request("ignored")
     heard = agents.Agent.join(machine.server, text.rpartition(".")[0], key=key, Name="web-1")
     machine.state.mkdir(mode=0o700)
@@ -125,7 +89,7 @@ def test_who_did_not_hear_the_answer_goes_on(machine, role):
 
 
 def test_a_certificate_is_renewed_when_two_thirds_of_its_time_are_over(machine, role):
-    assert machine.join(token(machine, role, "--certificate-valid", "30d"), "--name", "web-1").returncode == 0
+    assert machine.join(machine.join_token(role, "--certificate-valid", "30d"), "--name", "web-1").returncode == 0
     first = authorities.parse(machine.kept["certificate"])
     day = datetime.timedelta(days=1)
     for ahead, renewed in [(19 * day, False), (21 * day, True), (39 * day, False), (42 * day, True)]:
@@ -144,14 +108,14 @@ def test_a_certificate_is_renewed_when_two_thirds_of_its_time_are_over(machine, 
 
 
 def test_a_removed_agent_is_told_so(machine, role):
-    assert machine.join(token(machine, role), "--name", "web-1").returncode == 0
+    assert machine.join(machine.join_token(role), "--name", "web-1").returncode == 0
     Command(machine.server)("agent", "remove", "web-1")
     said = machine.agent("credentials")
     assert said.returncode == 1 and "revoked" in said.stderr
     keystead = machine.server.client("keystead")
     with refused("ResourceNotFoundException"):
         keystead.delete_agent(AgentArn=machine.kept["agent_arn"])
-    assert machine.join(token(machine, role), "--name", "web-1", "--again").returncode == 0
+    assert machine.join(machine.join_token(role), "--name", "web-1", "--again").returncode == 0
     assert machine.credentials()["AccessKeyId"].startswith("ASIA")
 
 
@@ -169,7 +133,7 @@ def test_a_token_says_what_the_server_is_known_by(own_server, tmp_path):
         aws_secret_access_key=own_server.secret,
     )
     role = iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
-    text = token(machine, role, "--endpoint", f"https://localhost:{port}")
+    text = machine.join_token(role, "--endpoint", f"https://localhost:{port}")
     said = machine.join(text, "--name", "web-1")
     assert said.returncode == 0, said.stderr
     assert machine.kept["endpoint"] == f"https://localhost:{port}"

@@ -5,14 +5,12 @@ import datetime
 import http.client
 import json
 import os
-import subprocess
 
 import pytest
 
-from server import ACCOUNT, BINARY
-from sessions import allow, whoami
-from test_agent_identity import Machine, token
-from test_rolesanywhere_sessions import trusting
+from machines import Machine
+from server import ACCOUNT
+from sessions import whoami
 from waiting import until
 
 # Longer than any test: what is seen to change was told, not looked at again.
@@ -26,23 +24,14 @@ class Running(Machine):
     def start(self, *, users=None, ahead=datetime.timedelta(0)):
         users = json.dumps(users or [str(os.getuid())])
         self.token_file = self.state.parent / "token"
-        config = self.state.parent / "agent.toml"
-        config.write_text(
-            f'state = "{self.state}"\n'
+        printed = self.run(
             f'[local.secrets]\nlisten = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\nttl_seconds = {TTL}\n'
             f'[local.container]\nlisten = "127.0.0.1:0"\ntoken_file = "{self.token_file}"\n'
-            f'[local.instance]\nlisten = "127.0.0.1:0"\nusers = {users}\n'
+            f'[local.instance]\nlisten = "127.0.0.1:0"\nusers = {users}\n',
+            ahead=ahead,
         )
-        command = [BINARY, "agent", "run", "--config", str(config), "--clock-offset", str(int(ahead.total_seconds()))]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.state.parent)}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        self.at = {}
-        for line in self.process.stdout:
-            if line == "ready\n":
-                break
-            name, address = line.split()
-            self.at[name] = address
-        assert set(self.at) == {"secrets", "container", "instance"}, "the agent did not start"
+        self.at = dict(line.split() for line in printed)
+        assert set(self.at) == {"secrets", "container", "instance"}
         return self
 
     def stop(self):
@@ -75,17 +64,11 @@ class Running(Machine):
 @pytest.fixture
 def running(own_server, tmp_path):
     own_server.start()
-    iam = own_server.client("iam")
-    role = iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
-    rights = allow("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
-    iam.put_role_policy(RoleName="web", PolicyName="rights", PolicyDocument=rights)
     machine = Running(own_server, tmp_path)
-    said = machine.join(token(machine, role), "--name", "web-1")
-    assert said.returncode == 0, said.stderr
+    machine.joined("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")
     machine.start()
     yield machine
-    machine.process.kill()
-    machine.process.wait()
+    machine.kill()
 
 
 def test_secrets_are_given_as_aws_agent_gives_them(running):

@@ -13,46 +13,26 @@ import pytest
 
 import authorities
 from databases import MariaDb, PostgreSql
-from envoys import trusting
+from machines import NAME, Command, Shop, hexadecimal
 from nginxes import Load, Nginx
 from server import BINARY
-from sessions import allow
-from test_acm import issued
-from test_agent_identity import Machine, token
-from test_agent_sds import hexadecimal
-from test_agents import Command
-from test_rolesanywhere_sessions import trusting as trusting_agents
 from waiting import until
 
-NAME = "shop.example.internal"
 RIGHTS = ["acm:DescribeCertificate", "acm:ExportCertificate"]
 HUP = "import os, signal, sys; os.kill(int(open(sys.argv[1]).read()), signal.SIGHUP)"
 SECRET_RIGHTS = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
 
 
-class Place(Machine):
-    """A server with a certificate, and a machine with an agent and an nginx."""
+class Place(Shop):
+    """A shop with an nginx."""
 
     def __init__(self, server, folder):
-        super().__init__(server, folder)
-        self.folder = folder
+        super().__init__(server, folder, *RIGHTS)
         self.tls = folder / "tls"
         self.tls.mkdir(mode=0o755)
-        pca, acm, self.iam = (server.client(name) for name in ("acm-pca", "acm", "iam"))
-        self.root = authorities.grant(pca, authorities.root(pca, "Shop Root"))
-        self.certificate = issued(acm, self.root, NAME, KeyAlgorithm="EC_prime256v1")
-        trusted = pca.get_certificate_authority_certificate(CertificateAuthorityArn=self.root)["Certificate"]
-        self.context = trusting(trusted)
-        role = self.iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting_agents())["Role"]["Arn"]
-        self.may(*RIGHTS)
-        said = self.join(token(self, role), "--name", "web-1")
-        assert said.returncode == 0, said.stderr
         self.pem, self.key = self.tls / "shop.pem", self.tls / "shop.key"
         self.nginx = Nginx(folder / "nginx", self.pem, self.key)
-        self.process = None
-
-    def may(self, *actions):
-        self.iam.put_role_policy(RoleName="web", PolicyName="rights", PolicyDocument=allow(*actions))
+        self.config = None
 
     def configure(self, reload=None, probe=True, names=(NAME,)):
         """Writes the agent's configuration."""
@@ -60,7 +40,6 @@ class Place(Machine):
         probes = [{"address": self.nginx.address, "sni": NAME}] if probe else []
         files = [{"write": "fullchain", "to": str(self.pem)}, {"write": "key", "to": str(self.key), "mode": "0600"}]
         lines = [
-            f"state = {json.dumps(str(self.state))}",
             "[[place]]",
             'name = "shop"',
             f"certificate = {json.dumps(self.certificate)}",
@@ -70,7 +49,7 @@ class Place(Machine):
             f"probe = [{', '.join(inline(one) for one in probes)}]",
             "prove_seconds = 3",
         ]
-        (self.folder / "agent.toml").write_text("\n".join(lines) + "\n")
+        self.config = "\n".join(lines) + "\n"
 
     def shell(self, script, **more):
         """A reload by a shell that knows what would reload nginx as its arguments."""
@@ -78,21 +57,10 @@ class Place(Machine):
         return {"command": {"run": ["/bin/sh", "-c", script, "sh", *hup], "test": self.nginx.test} | more}
 
     def start(self, *more, ahead=datetime.timedelta(0)):
-        config = str(self.folder / "agent.toml")
-        command = [BINARY, "agent", "run", "--config", config, "--clock-offset", str(int(ahead.total_seconds())), *more]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        # One that is to be killed may be so by then.
-        assert self.process.stdout.readline() == "ready\n" or "--kill-before" in more, "the agent did not start"
-
-    def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        assert not self.run(self.config, *more, ahead=ahead)
 
     def close(self):
-        self.stop()
+        self.kill()
         self.nginx.stop()
 
     def first(self):
@@ -103,39 +71,11 @@ class Place(Machine):
         self.nginx.start()
         return self.proves(self.serial())
 
-    def serial(self):
-        answer = self.server.client("acm").get_certificate(CertificateArn=self.certificate)
-        return authorities.parse(answer["Certificate"]).serial_number
-
-    def renew(self):
-        before = self.serial()
-        self.server.client("acm").renew_certificate(CertificateArn=self.certificate)
-        return until("the renewal", lambda: next((s for s in [self.serial()] if s != before), None))
-
-    def placement(self):
-        listed = self.server.client("keystead").list_placements()["Placements"]
-        return next((one for one in listed if one["Name"] == "shop"), None)
-
-    def reported(self, **expected):
-        def matches():
-            found = self.placement()
-            return found and all(found.get(key) == value for key, value in expected.items()) and found
-
-        return until(f"the server knows {expected}", matches, 60)
-
-    def proves(self, serial):
-        until(f"{hexadecimal(serial)} is proven", lambda: self.placement() and self.is_proven(serial), 60)
-        return self.placement()
-
     def lies_there(self):
         """The serial number of the certificate on the disk, whose key is beside it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pem, self.key)
         return authorities.parse(self.pem.read_text()).serial_number
-
-    def is_proven(self, serial):
-        found = self.placement()
-        return found["Status"] == "PROVEN" and found["Resources"][0].get("Proven") == hexadecimal(serial)
 
 
 def inline(value):
@@ -194,7 +134,7 @@ def test_a_configuration_that_does_not_test_is_not_loaded(place):
 def test_a_port_that_keeps_the_old_one_is_noticed(place):
     place.first()
     first = place.serial()
-    place.stop()
+    place.kill()
     switch = place.folder / "works"
     place.configure(place.shell(f'[ ! -e {switch} ] || exec "$@"'))
     place.start()
@@ -211,7 +151,7 @@ def test_a_port_that_keeps_the_old_one_is_noticed(place):
 def test_a_reload_that_hangs_is_ended_and_taken_back(place):
     place.first()
     first = place.serial()
-    place.stop()
+    place.kill()
     switch = place.folder / "hangs"
     switch.touch()
     place.configure(place.shell(f'[ ! -e {switch} ] || exec sleep 600; exec "$@"', timeout_seconds=1))
@@ -261,7 +201,7 @@ def test_a_start_without_the_server_has_the_last_good_pair(place):
     place.first()
     first = place.serial()
     where = place.server.host
-    place.stop()
+    place.kill()
     place.server.kill()
     place.pem.unlink()
     place.key.write_text("damaged")
@@ -271,7 +211,7 @@ def test_a_start_without_the_server_has_the_last_good_pair(place):
     assert place.key.stat().st_mode & 0o777 == 0o600
     assert place.nginx.serial() == first
     hour = datetime.timedelta(hours=1)
-    place.stop()
+    place.kill()
     # What is kept may be lost: what is on the disk counts.
     (place.state / "places" / "shop.sealed").write_bytes(b"damaged")
     place.server.start(listen=where, ahead=hour)
@@ -281,7 +221,7 @@ def test_a_start_without_the_server_has_the_last_good_pair(place):
 
 def test_an_agent_that_is_killed_at_any_step_leaves_a_pair_and_goes_on(place):
     place.first()
-    place.stop()
+    place.kill()
     for last in range(1, 100):
         before, wanted = place.serial(), place.renew()
         place.start("--kill-before", str(last))
@@ -293,7 +233,7 @@ def test_an_agent_that_is_killed_at_any_step_leaves_a_pair_and_goes_on(place):
         place.proves(wanted)
         assert place.nginx.serial() == wanted == place.lies_there()
         assert sorted(path.name for path in place.tls.iterdir()) == ["shop.key", "shop.pem"]
-        place.stop()
+        place.kill()
     print(f"killed before each of {last - 1} steps")
     assert last > 12
 
@@ -314,8 +254,8 @@ def test_secrets_and_templates_are_placed_and_follow_changes(place):
         {"write": "pem", "to": str(place.tls / "all.pem")},
         {"write": "chain", "to": str(place.tls / "chain.pem")},
     ]
-    (place.folder / "agent.toml").write_text(
-        f'state = "{place.state}"\n[[place]]\nname = "db"\nsecret = "{secret}"\nauthority = "{place.root}"\n'
+    place.config = (
+        f'[[place]]\nname = "db"\nsecret = "{secret}"\nauthority = "{place.root}"\n'
         f'certificate = "{place.certificate}"\nfiles = [{", ".join(inline(file) for file in files)}]\n'
         f'reload = {{ command = {{ run = ["/bin/sh", "-c", "cat {place.tls}/db.conf >> {log}"] }} }}\n'
     )
@@ -402,8 +342,8 @@ def test_a_database_takes_what_was_placed_while_it_is_asked(place, kind):
         options.chmod(0o600)
         reload, protocol = {"mariadb": {"defaults_file": str(options)}}, "mysql"
     probe = {"address": f"127.0.0.1:{database.port}", "sni": NAME, "protocol": protocol}
-    (place.folder / "agent.toml").write_text(
-        f'state = "{place.state}"\n[[place]]\nname = "shop"\ncertificate = "{place.certificate}"\n'
+    place.config = (
+        f'[[place]]\nname = "shop"\ncertificate = "{place.certificate}"\n'
         f"files = [{', '.join(inline(file) for file in files)}]\nreload = {inline(reload)}\nprobe = [{inline(probe)}]\n"
     )
     try:

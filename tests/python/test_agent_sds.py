@@ -4,21 +4,13 @@ and tells the server."""
 import datetime
 import json
 import os
-import subprocess
 
 import pytest
 
-import authorities
-from envoys import Envoy, Upstream, bootstrap, fetch, served, trusting
-from server import BINARY
-from sessions import allow
-from test_acm import issued
-from test_agent_identity import Machine, token
-from test_agents import Command
-from test_rolesanywhere_sessions import trusting as trusting_agents
+from envoys import Envoy, Upstream, bootstrap, fetch, served
+from machines import NAME, Command, Shop, hexadecimal
 from waiting import until
 
-NAME = "shop.example.internal"
 RIGHTS = [
     "acm:DescribeCertificate",
     "acm:ExportCertificate",
@@ -27,21 +19,12 @@ RIGHTS = [
 ]
 
 
-class World(Machine):
-    """A server with a certificate, and a machine with an agent and an Envoy."""
+class World(Shop):
+    """A shop with Envoys."""
 
     def __init__(self, server, folder, upstream):
-        super().__init__(server, folder)
-        self.folder, self.upstream = folder, upstream
-        pca, acm, self.iam = (server.client(name) for name in ("acm-pca", "acm", "iam"))
-        self.root = authorities.grant(pca, authorities.root(pca, "Shop Root"))
-        self.certificate = issued(acm, self.root, NAME, KeyAlgorithm="EC_prime256v1")
-        trusted = pca.get_certificate_authority_certificate(CertificateAuthorityArn=self.root)["Certificate"]
-        self.context = trusting(trusted)
-        role = self.iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting_agents())["Role"]["Arn"]
-        self.may(*RIGHTS)
-        said = self.join(token(self, role), "--name", "web-1")
-        assert said.returncode == 0, said.stderr
+        super().__init__(server, folder, *RIGHTS)
+        self.upstream = upstream
         # What `keystead envoy` writes for the server's own socket, for the agent's.
         self.bootstrap = bootstrap(server, "any", self.certificate, upstream.address)
         node = server.client("keystead").list_nodes()["Nodes"][0]["NodeArn"]
@@ -52,63 +35,21 @@ class World(Machine):
         self.bootstrap = self.bootstrap.replace(own, with_agent)
         self.envoys = []
 
-    def may(self, *actions):
-        self.iam.put_role_policy(RoleName="web", PolicyName="rights", PolicyDocument=allow(*actions))
-
     def start(self, user=None, ahead=datetime.timedelta(0)):
-        config = self.folder / "agent.toml"
-        config.write_text(
-            f'state = "{self.state}"\n[local.sds]\nsocket = "{self.folder}/sds.sock"\n'
+        printed = self.run(
+            f'[local.sds]\nsocket = "{self.folder}/sds.sock"\n'
             f'[[local.sds.grants]]\nuser = "{user or os.getuid()}"\n'
-            f'resources = ["{self.certificate}", "{self.root}"]\n'
+            f'resources = ["{self.certificate}", "{self.root}"]\n',
+            ahead=ahead,
         )
-        command = [BINARY, "agent", "run", "--config", str(config), "--clock-offset", str(int(ahead.total_seconds()))]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n", "the agent did not start"
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
+        assert not printed
 
     def envoy(self):
         self.envoys.append(Envoy(self.bootstrap, self.folder, f"envoy-{len(self.envoys)}"))
         return self.envoys[-1]
 
-    def serial(self):
-        answer = self.server.client("acm").get_certificate(CertificateArn=self.certificate)
-        return authorities.parse(answer["Certificate"]).serial_number
-
-    def renew(self):
-        before = self.serial()
-        self.server.client("acm").renew_certificate(CertificateArn=self.certificate)
-        return until("the renewal", lambda: next((s for s in [self.serial()] if s != before), None))
-
     def serves(self, address, serial):
         until("the new one is served", lambda: served(address, self.context, NAME).serial_number == serial, 60)
-
-    def placement(self, arn=None):
-        """The placement of this resource, as the server knows it."""
-        arn = arn or self.certificate
-        listed = self.server.client("keystead").list_placements()["Placements"]
-        return next((one for one in listed if one["Resources"][0]["Arn"] == arn), None)
-
-    def reported(self, **expected):
-        def matches():
-            found = self.placement()
-            return found and all(found[key] == value for key, value in expected.items()) and found
-
-        return until(f"the server knows {expected}", matches, 60)
-
-    def proves(self, serial):
-        """Waits until the server knows that this is served."""
-
-        def proven():
-            found = self.placement()
-            is_it = found and found["Status"] == "PROVEN" and found["Resources"][0]["Proven"] == hexadecimal(serial)
-            return is_it and found
-
-        return until("it is proven", proven, 60)
 
 
 @pytest.fixture
@@ -118,16 +59,10 @@ def world(own_server, tmp_path):
     made = World(own_server, tmp_path, upstream)
     made.start()
     yield made
-    made.stop()
+    made.kill()
     for envoy in made.envoys:
         envoy.stop()
     upstream.close()
-
-
-def hexadecimal(serial):
-    digits = f"{serial:x}"
-    digits = digits.zfill(len(digits) + len(digits) % 2)
-    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
 
 
 def test_from_a_token_to_a_renewal_that_is_proven(world):
@@ -182,7 +117,7 @@ def test_a_server_that_is_away_for_an_hour_is_caught_up_with(world):
     assert served(address, world.context, NAME).serial_number == first
     later = world.envoy().serving()
     world.serves(later, first)
-    world.stop()
+    world.kill()
     assert served(address, world.context, NAME).serial_number == first
     hour = datetime.timedelta(hours=1)
     world.server.start(listen=where, ahead=hour)
@@ -194,7 +129,7 @@ def test_a_server_that_is_away_for_an_hour_is_caught_up_with(world):
 
 
 def test_another_user_gets_nothing(world):
-    world.stop()
+    world.kill()
     world.start(user=str(os.getuid() + 1))
     envoy = world.envoy()
     placement = world.reported(Status="PENDING")

@@ -6,7 +6,6 @@ section 3.2.2 allows it, HTTP libraries do not) and is refused by ours. gRPC in 
 
 import datetime
 import os
-import subprocess
 
 import grpc
 import pytest
@@ -14,10 +13,7 @@ from spiffe import WorkloadApiClient
 from spiffe.workloadapi.errors import FetchJwtSvidError, FetchX509SvidError
 
 import authorities
-from server import BINARY
-from sessions import allow
-from test_agent_identity import Machine, token
-from test_rolesanywhere_sessions import trusting
+from machines import Machine
 from waiting import until
 
 ID = "spiffe://example.org/shop/front"
@@ -42,31 +38,17 @@ class World(Machine):
         self.pca = server.client("acm-pca")
         self.root = authorities.root(self.pca, "Workload Root")
         self.authority = authorities.subordinate(self.pca, self.root, "Workloads")
-        iam = server.client("iam")
-        role = iam.create_role(RoleName="web", AssumeRolePolicyDocument=trusting())["Role"]["Arn"]
-        iam.put_role_policy(RoleName="web", PolicyName="rights", PolicyDocument=allow(*RIGHTS))
-        said = self.join(token(self, role), "--name", "web-1")
-        assert said.returncode == 0, said.stderr
+        self.joined(*RIGHTS)
         self.socket = folder / "spiffe.sock"
-        self.process = None
 
     def start(self, seconds=3600, user=None):
-        config = self.state.parent / "agent.toml"
-        config.write_text(
-            f'state = "{self.state}"\n[local.spiffe]\nsocket = "{self.socket}"\n'
+        printed = self.run(
+            f'[local.spiffe]\nsocket = "{self.socket}"\n'
             f'[[local.spiffe.workloads]]\nuser = "{user or os.getuid()}"\nid = "{ID}"\n'
             f'authority = "{self.authority}"\nvalid_seconds = {seconds}\n'
         )
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.state.parent)}
-        command = [BINARY, "agent", "run", "--config", str(config)]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n", "the agent did not start"
+        assert not printed
         return self
-
-    def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
 
     def client(self):
         return WorkloadApiClient(f"unix:{self.socket}")
@@ -89,7 +71,7 @@ def world(own_server, tmp_path):
     own_server.start()
     made = World(own_server, tmp_path)
     yield made
-    made.stop()
+    made.kill()
 
 
 def test_a_program_has_an_identity_that_the_client_accepts(world):
@@ -131,7 +113,7 @@ def test_who_has_no_identity_and_who_was_talked_into_asking(world):
         with pytest.raises(grpc.RpcError) as caught:
             next(call(b"", timeout=30))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    world.stop()
+    world.kill()
     world.start(user=str(os.getuid() + 1))
     with grpc.insecure_channel(f"unix:{world.socket}") as channel:
         call = channel.unary_stream("/SpiffeWorkloadAPI/FetchX509SVID")

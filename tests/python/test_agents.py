@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 import authorities
 from agents import Agent, Home
+from machines import Command
 from refusals import refused
 from server import ACCOUNT
 from test_audit import named
@@ -208,20 +209,6 @@ def test_a_removed_agent_is_locked_out(home, keystead, name):
         agent.renew()
     with refused("ResourceNotFoundException"):
         keystead.delete_agent(AgentArn=agent.arn)
-
-
-class Command:
-    """`keystead agent` and `keystead status` on a server's own data directory."""
-
-    def __init__(self, server):
-        self.server = server
-
-    def __call__(self, *arguments, check=True):
-        return self.server.run(*arguments, "--data-dir", str(self.server.data), check=check)
-
-    def token(self, role, *more):
-        made = json.loads(self("agent", "token", "--role", role, "--json", *more).stdout)
-        return made["Token"].rpartition("."), made
 
 
 def test_one_command_sets_up_all_that_agents_need(own_server, name):
