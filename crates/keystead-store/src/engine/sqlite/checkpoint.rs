@@ -25,7 +25,7 @@ const SOFT: i32 = 1000;
 const HARD: i32 = 8000;
 /// Pages from which on it does, however much there is to copy.
 const AT_LAST: i32 = 2 * HARD;
-/// Pages that the writer may copy: about as much as two commits write, and a sync more than these need.
+/// Pages that the writer copies at most before that: a mebibyte, which takes milliseconds with its sync.
 const LITTLE: i32 = 256;
 
 /// How long commits may wait for who is in the way of emptying the log: many times what a read takes.
@@ -43,7 +43,7 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
         let connection = connection::writer(path).map_err(failure)?;
-        // One nudge may wait while another is served.
+        // One nudge at a time: see `copies`.
         let (nudge, nudges) = mpsc::sync_channel(1);
         let copies = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&copies);
@@ -66,17 +66,20 @@ impl Checkpointer {
 
     /// Called by the writer between two transactions.
     pub(super) fn after_commit(&mut self, writer: &Connection) {
+        // One copies at a time.
+        if self.copies.load(Ordering::Acquire) {
+            return;
+        }
         let Some((pages, copied)) = copy(writer, CheckpointMode::NOOP) else {
             return;
         };
         if pages < self.nudged_at {
             self.nudged_at = 0;
         }
-        let busy = self.copies.load(Ordering::Acquire);
-        if pages >= AT_LAST || pages >= HARD && !busy && pages - copied <= LITTLE {
+        if pages >= AT_LAST || pages >= HARD && pages - copied <= LITTLE {
             copy(writer, CheckpointMode::PASSIVE);
             self.nudged_at = 0;
-        } else if !busy && (pages >= HARD || pages - self.nudged_at >= SOFT) {
+        } else if pages >= HARD || pages - self.nudged_at >= SOFT {
             self.nudge();
             self.nudged_at = pages;
         }

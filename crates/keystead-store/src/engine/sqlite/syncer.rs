@@ -64,10 +64,6 @@ struct Inner {
 struct State {
     /// What is not durable, as it was written.
     written: VecDeque<Written>,
-    /// How many were ever handed over.
-    count: u64,
-    /// How many of these are not waited for any more: durable, or refused.
-    settled: u64,
     /// Whether somebody waits for what the thread has not taken yet.
     hasty: bool,
     /// When the oldest came that the thread has not taken yet.
@@ -127,7 +123,6 @@ impl Syncer {
         }
         state.hasty |= written.hasty;
         state.since.get_or_insert_with(Instant::now);
-        state.count += 1;
         state.written.push_back(written);
         drop(state);
         self.inner.work.notify_one();
@@ -162,10 +157,10 @@ impl Drop for Syncer {
 
 impl Inner {
     fn run(&self, log: &Log) {
-        while let Some(upto) = self.take() {
+        while let Some(synced) = self.take() {
             match log.sync() {
                 Ok(()) => {
-                    for written in self.settle(upto) {
+                    for written in self.settle(synced) {
                         answer(written.answers);
                     }
                 }
@@ -175,7 +170,7 @@ impl Inner {
     }
 
     /// Waits for something to sync: how many are durable when that is done. `None` at the end.
-    fn take(&self) -> Option<u64> {
+    fn take(&self) -> Option<usize> {
         let mut state = self.state.lock();
         loop {
             let waited = state.since.map(|since| since.elapsed());
@@ -184,7 +179,7 @@ impl Inner {
                     state.hasty = false;
                     state.since = None;
                     self.taken.notify_one();
-                    return Some(state.count);
+                    return Some(state.written.len());
                 }
                 Some(waited) => {
                     let left = LINGER.saturating_sub(waited);
@@ -197,15 +192,13 @@ impl Inner {
     }
 
     /// So many are durable: makes them visible as the newest and tells who follows. Who waits is told by the caller.
-    fn settle(&self, upto: u64) -> Vec<Written> {
-        let mut done = Vec::new();
+    fn settle(&self, synced: usize) -> VecDeque<Written> {
         let mut state = self.state.lock();
-        while state.settled < upto
-            && let Some(written) = state.written.pop_front()
-        {
-            state.settled += 1;
+        let synced = synced.min(state.written.len());
+        let later = state.written.split_off(synced);
+        let done = mem::replace(&mut state.written, later);
+        for written in &done {
             self.tell(written.version, &written.changes);
-            done.push(written);
         }
         done
     }
@@ -225,7 +218,6 @@ impl Inner {
         state.doubt = Some(refusal.clone());
         state.hasty = false;
         state.since = None;
-        state.settled = state.count;
         let refused = mem::take(&mut state.written);
         self.taken.notify_one();
         for written in refused {
