@@ -7,21 +7,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
+use http::StatusCode;
+use keystead_agent::link::{Answer, Call, Link};
 use keystead_app::{Env as _, SystemEnv};
-use keystead_crypto::digest;
-use keystead_wire::protocol::json_headers;
 use keystead_wire::schema::ServiceDef;
-use keystead_wire::sigv4::{Credentials, RequestView, Signer};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use keystead_wire::sigv4::Credentials;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::Failure;
 use crate::exports::ClientFile;
@@ -29,9 +20,7 @@ use crate::poll::until;
 
 /// A client of one server.
 pub(crate) struct Client {
-    tls: Option<TlsConnector>,
-    authority: String,
-    host: String,
+    link: Arc<Link>,
     region: String,
     credentials: Credentials,
 }
@@ -57,21 +46,12 @@ impl From<Refused> for Failure {
 impl Client {
     /// A client with what `client.json` says.
     pub(crate) fn new(file: &ClientFile) -> Result<Self, Failure> {
-        let (scheme, authority) = file
-            .endpoint
-            .split_once("://")
-            .ok_or_else(|| Failure(format!("'{}' is not an endpoint", file.endpoint)))?;
-        let host = authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, _)| host);
-        let tls = match (scheme, &file.ca_bundle) {
-            ("https", bundle) => Some(connector(bundle.as_deref())?),
-            _ => None,
+        let roots = match file.endpoint.starts_with("https:") {
+            true => Some(bundle(file.ca_bundle.as_deref())?),
+            false => None,
         };
         Ok(Self {
-            tls,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            authority: authority.to_owned(),
+            link: Link::new(&file.endpoint, roots.as_deref())?,
             region: file.region.clone(),
             credentials: file.credentials()?,
         })
@@ -90,49 +70,16 @@ impl Client {
         operation: &str,
         input: &Value,
     ) -> Result<Result<Value, Refused>, Failure> {
-        let body = input.to_string();
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri("/")
-            .header("host", &self.authority)
-            .body(())
-            .map_err(|error| Failure(format!("cannot make a request: {error}")))?;
-        request
-            .headers_mut()
-            .extend(json_headers(service, operation));
-        let (parts, ()) = request.clone().into_parts();
-        let signer = Signer::new(
-            &self.credentials,
-            &self.region,
-            service.signing_name,
-            SystemEnv::default().now(),
-        );
-        let added = signer
-            .sign(&RequestView::of(&parts), &digest::sha256(body.as_bytes()))
-            .map_err(|error| Failure(format!("cannot sign a request: {error}")))?;
-        request.headers_mut().extend(added);
-        let (status, answer) = self
-            .send(request.map(|()| Full::new(Bytes::from(body))))
-            .await?;
-        let parsed: Value = match answer.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&answer).map_err(|_| {
-                Failure(format!(
-                    "the server answered {status} with something that is not JSON"
-                ))
-            })?,
-        };
-        if status.is_success() {
-            return Ok(Ok(parsed));
+        let mut call = self.link.json(service, operation, input)?;
+        let now = SystemEnv::default().now();
+        call.sign(&self.credentials, (service, &self.region), now)?;
+        match self.send(&call).await?.document() {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(keystead_agent::Failure::Refused { code, message }) => {
+                Ok(Err(Refused { code, message }))
+            }
+            Err(failure) => Err(failure.into()),
         }
-        let text = |name: &str| parsed.get(name).and_then(Value::as_str);
-        Ok(Err(Refused {
-            code: text("__type").unwrap_or(status.as_str()).to_owned(),
-            message: text("message")
-                .or(text("Message"))
-                .unwrap_or_default()
-                .to_owned(),
-        }))
     }
 
     /// Calls an operation; a refusal is a failure of the command.
@@ -188,106 +135,35 @@ impl Client {
 
     /// Whether the server says that it is ready, with what it says.
     pub(crate) async fn health(&self) -> Result<(bool, Value), Failure> {
-        let request = Request::builder()
-            .uri("/health")
-            .header(
-                "host",
-                HeaderValue::from_str(&self.authority)
-                    .map_err(|_| Failure(format!("'{}' is not an address", self.authority)))?,
-            )
-            .body(Full::new(Bytes::new()))
-            .map_err(|error| Failure(format!("cannot make a request: {error}")))?;
-        let (status, answer) = self.send(request).await?;
+        let answer = self.send(&self.link.get("/health")?).await?;
         Ok((
-            status == StatusCode::OK,
-            serde_json::from_slice(&answer).unwrap_or(Value::Null),
+            answer.status == StatusCode::OK,
+            serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
         ))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            Failure(format!(
-                "cannot reach the server at {}: {error}; is 'keystead up' running?",
-                self.authority
-            ))
-        };
-        let exchange = async {
-            let stream = TcpStream::connect(&self.authority)
-                .await
-                .map_err(|error| unreachable(&error))?;
-            match &self.tls {
-                None => exchange(TokioIo::new(stream), request).await,
-                Some(tls) => {
-                    let name = ServerName::try_from(self.host.clone())
-                        .map_err(|_| Failure(format!("'{}' is not a host name", self.host)))?;
-                    let stream = tls
-                        .connect(name, stream)
-                        .await
-                        .map_err(|error| unreachable(&error))?;
-                    exchange(TokioIo::new(stream), request).await
-                }
+    async fn send(&self, call: &Call) -> Result<Answer, Failure> {
+        match self.link.send_once(call, DEADLINE).await {
+            Err(keystead_agent::Failure::Unreachable(why)) => {
+                Err(Failure(format!("{why}; is 'keystead up' running?")))
             }
-        };
-        tokio::time::timeout(DEADLINE, exchange)
-            .await
-            .map_err(|_| {
-                Failure(format!(
-                    "the server at {} did not answer within {DEADLINE:?}",
-                    self.authority
-                ))
-            })?
+            sent => Ok(sent?),
+        }
     }
 }
 
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), Failure>
-where
-    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let broken =
-        |error: hyper::Error| Failure(format!("the connection to the server broke: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
-        .await
-        .map_err(broken)?;
-    let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(broken)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER)
-        .collect()
-        .await
-        .map_err(|error| Failure(format!("cannot read the server's answer: {error}")))?;
-    driver.abort();
-    Ok((status, body.to_bytes()))
-}
-
-/// A connector that trusts what the server's `client.json` names, and nothing else.
-fn connector(bundle: Option<&std::path::Path>) -> Result<TlsConnector, Failure> {
-    let path = bundle.ok_or_else(|| {
+/// What the server's certificate is known by: what its `client.json` names, and nothing else.
+fn bundle(path: Option<&std::path::Path>) -> Result<String, Failure> {
+    let path = path.ok_or_else(|| {
         Failure("the server uses a TLS certificate of its operator's own; set AWS_CA_BUNDLE and use the aws CLI".into())
     })?;
-    let pem = fs::read(path)
-        .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate
-            .ok()
-            .and_then(|certificate| roots.add(certificate).ok());
-        added.ok_or_else(|| Failure(format!("{} is not a certificate", path.display())))?;
-    }
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    fs::read_to_string(path)
+        .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))
 }
 
 /// A member of an answer that must be there.
 pub(crate) fn text<'a>(answer: &'a Value, member: &str) -> Result<&'a str, Failure> {
-    answer
-        .get(member)
-        .and_then(Value::as_str)
-        .ok_or_else(|| Failure(format!("the server's answer has no {member}")))
+    Ok(keystead_agent::link::text(answer, member)?)
 }
 
 /// Keystead's own service: nodes.
@@ -303,5 +179,3 @@ pub(crate) const ACM_PCA: &ServiceDef = &keystead_wire::acm_pca::SERVICE;
 const DEADLINE: Duration = Duration::from_secs(70);
 /// A key and a signature take a fraction of a second.
 const MADE: Duration = Duration::from_secs(30);
-/// The largest answers are listings of 1000 entries of some 2 kB.
-const MAX_ANSWER: usize = 8 << 20;

@@ -126,6 +126,12 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<
 #[derive(Debug)]
 struct Failure(String);
 
+impl From<keystead_agent::Failure> for Failure {
+    fn from(failure: keystead_agent::Failure) -> Self {
+        Self(failure.to_string())
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -18,14 +18,14 @@ use keystead_crypto::x509::Certificate;
 use keystead_crypto::{KeyRing, digest};
 use keystead_wire::keystead::SERVICE;
 use keystead_wire::schema::ServiceDef;
-use keystead_wire::sigv4::{Credentials, RequestView, Signer, ToSign};
+use keystead_wire::sigv4::{Credentials, ToSign};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 pub use join::{Join, join};
 
-use crate::link::{self, Answer, Call, Link};
+use crate::link::{self, Answer, Call, Link, unsigned};
 use crate::{Clock, Failure};
 use file::Kept;
 use key::Key;
@@ -172,11 +172,7 @@ impl Identity {
         loop {
             let credentials = self.credentials().await?;
             let mut call = self.link.json(service, operation, input)?;
-            let now = self.clock.now();
-            let signer = Signer::new(&credentials, region, service.signing_name, now);
-            let payload = digest::sha256(&call.body);
-            let added = signer.sign(&view(&call), &payload).map_err(unsigned)?;
-            call.headers.extend(added);
+            call.sign(&credentials, (service, region), self.clock.now())?;
             let answer = self.link.send(&call, longest).await?.document();
             match answer {
                 // The session ended before its time: its role was changed, or the server knows it no more.
@@ -276,7 +272,7 @@ impl Identity {
         let payload = digest::sha256(&call.body);
         let place = (service, current.kept.region.as_str());
         let now = self.clock.now();
-        let to_sign = ToSign::new(&current.certificate, &view(&call), &payload, place, now);
+        let to_sign = ToSign::new(&current.certificate, &call.view(), &payload, place, now);
         let to_sign = to_sign.map_err(unsigned)?;
         let signature = current.key.sign(to_sign.text()).await?;
         call.headers
@@ -313,16 +309,6 @@ fn end_of(certificate: &Certificate) -> Timestamp {
     Timestamp::from_second(certificate.not_after).unwrap_or(Timestamp::MAX)
 }
 
-fn view(call: &Call) -> RequestView<'_> {
-    RequestView {
-        method: "POST",
-        path: call.path,
-        query: "",
-        authority: None,
-        headers: &call.headers,
-    }
-}
-
 fn ended(refusal: &Failure) -> bool {
     [
         "ExpiredTokenException",
@@ -331,10 +317,6 @@ fn ended(refusal: &Failure) -> bool {
     ]
     .iter()
     .any(|code| refusal.is(code))
-}
-
-fn unsigned(error: keystead_wire::sigv4::AuthError) -> Failure {
-    Failure::Here(format!("cannot sign a request: {error}"))
 }
 
 /// What the agent says that it is.

@@ -10,8 +10,11 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use keystead_crypto::digest;
 use keystead_wire::protocol::json_headers;
 use keystead_wire::schema::ServiceDef;
+use keystead_wire::sigv4::{AuthError, Credentials, RequestView, Signer};
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use serde_json::Value;
@@ -30,9 +33,10 @@ pub struct Link {
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// A request that is not signed yet.
+/// A request, signed or not yet.
 #[derive(Clone, Debug)]
 pub struct Call {
+    method: Method,
     /// The path, with its query.
     pub path: &'static str,
     /// The headers, `host` among them.
@@ -95,9 +99,25 @@ impl Link {
         let mut headers = json_headers(service, operation);
         headers.insert("host", self.host_header()?);
         Ok(Call {
+            method: Method::POST,
             path: "/",
             headers,
             body: Bytes::from(input.to_string()),
+        })
+    }
+
+    /// A call that asks for what is at this path.
+    ///
+    /// # Errors
+    /// [`Failure::Here`].
+    pub fn get(&self, path: &'static str) -> Result<Call, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", self.host_header()?);
+        Ok(Call {
+            method: Method::GET,
+            path,
+            headers,
+            body: Bytes::new(),
         })
     }
 
@@ -113,6 +133,7 @@ impl Link {
             http::HeaderValue::from_static("application/json"),
         );
         Ok(Call {
+            method: Method::POST,
             path,
             headers,
             body: Bytes::from(input.to_string()),
@@ -136,9 +157,25 @@ impl Link {
             {
                 return Ok(answer);
             }
-            let fresh = self.connect().await?;
-            self.exchange(fresh, call).await
+            self.exchange(self.connect().await?, call).await
         };
+        self.within(longest, exchange).await
+    }
+
+    /// As [`Link::send`], a call that may not be repeated: on a connection of its own.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_once(&self, call: &Call, longest: Duration) -> Result<Answer, Failure> {
+        let exchange = async { self.exchange(self.connect().await?, call).await };
+        self.within(longest, exchange).await
+    }
+
+    async fn within(
+        &self,
+        longest: Duration,
+        exchange: impl Future<Output = Result<Answer, Failure>>,
+    ) -> Result<Answer, Failure> {
         match tokio::time::timeout(longest, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unreachable(&format!("no answer within {} s", longest.as_secs()))),
@@ -157,7 +194,7 @@ impl Link {
 
     async fn exchange(&self, mut sender: Sender, call: &Call) -> Result<Answer, Failure> {
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(call.method.clone())
             .uri(call.path)
             .body(Full::new(call.body.clone()))
             .map_err(|error| Failure::Here(format!("cannot make a request: {error}")))?;
@@ -219,6 +256,40 @@ impl Link {
             self.authority
         ))
     }
+}
+
+impl Call {
+    /// Signs it with these credentials.
+    ///
+    /// # Errors
+    /// [`Failure::Here`]: a credential can't stand in a header.
+    pub fn sign(
+        &mut self,
+        credentials: &Credentials,
+        (service, region): (&ServiceDef, &str),
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        let signer = Signer::new(credentials, region, service.signing_name, at);
+        let payload = digest::sha256(&self.body);
+        let added = signer.sign(&self.view(), &payload).map_err(unsigned)?;
+        self.headers.extend(added);
+        Ok(())
+    }
+
+    /// As it is signed.
+    pub(crate) fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: self.method.as_str(),
+            path: self.path,
+            query: "",
+            authority: None,
+            headers: &self.headers,
+        }
+    }
+}
+
+pub(crate) fn unsigned(error: AuthError) -> Failure {
+    Failure::Here(format!("cannot sign a request: {error}"))
 }
 
 impl Answer {

@@ -9,7 +9,6 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::clock::Moved;
-use super::failed;
 use super::run::usual_state;
 use crate::Failure;
 
@@ -70,19 +69,19 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
         dir: &args.state.state,
         again: args.again,
     };
-    let arn = join(wanted).await.map_err(failed)?;
+    let arn = join(wanted).await?;
     println!("joined as {arn}");
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn credentials(args: Credentials) -> Result<ExitCode, Failure> {
     let identity = Identity::open(&args.state.state, args.state.clock.clock());
-    let identity = identity.await.map_err(failed)?;
+    let identity = identity.await?;
     // Where no agent runs, this is what renews.
     if let Err(error) = identity.renew().await {
         eprintln!("keystead: the agent's certificate could not be renewed: {error}");
     }
-    let (credentials, until) = identity.credentials_until().await.map_err(failed)?;
+    let (credentials, until) = identity.credentials_until().await?;
     let printed = json!({
         "Version": 1,
         "AccessKeyId": credentials.access_key_id,

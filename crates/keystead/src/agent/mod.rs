@@ -47,7 +47,3 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Action::Remove(args) => fleet::remove(args).await,
     }
 }
-
-fn failed(error: keystead_agent::Failure) -> Failure {
-    Failure(error.to_string())
-}

@@ -11,8 +11,8 @@ use keystead_agent::report::{self, Board};
 use keystead_server::panics;
 use serde::Deserialize;
 
+use super::clock;
 use super::faults::Faults;
-use super::{clock, failed};
 use crate::up::{Stop, log_to_stderr};
 use crate::{Failure, memory};
 
@@ -103,13 +103,11 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
         tracing::warn!("{}", memory::UNLOCKED);
     }
     let clock = args.clock.clock();
-    let identity = Identity::open(&config.state, clock).await.map_err(failed)?;
+    let identity = Identity::open(&config.state, clock).await?;
     let renewing = tokio::spawn(Arc::clone(&identity).keep_renewed());
     let told = |name: &str, address| println!("{name} {address}");
     let board = Arc::new(Board::default());
-    let listening = local::open(&config.local, &identity, clock, &board, told)
-        .await
-        .map_err(failed)?;
+    let listening = local::open(&config.local, &identity, clock, &board, told).await?;
     let before = args.faults.before();
     let working = place::start(
         config.places,
@@ -119,7 +117,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, Failure> {
         &board,
         before,
     );
-    let working = working.map_err(failed)?;
+    let working = working?;
     let reporting = tokio::spawn(report::follow(Arc::clone(&identity), board));
     println!("ready");
     stop.wait().await;
