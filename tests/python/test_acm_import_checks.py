@@ -74,7 +74,7 @@ def by_openssl(folder, kind, digest="sha256"):
 def test_the_chain_must_be_whole_and_in_order(acm, pca):
     root = authorities.root(pca, "Import Root")
     middle = authorities.subordinate(pca, root, "Import Middle", path_length=1)
-    issuer = authorities.subordinate(pca, middle, "Import Issuer")
+    issuer = authorities.subordinate(pca, middle, "Import Issuer", validity=("YEARS", 4))
     csr, key = authorities.request(name())
     _, answer = authorities.issue(pca, issuer, csr, validity=("DAYS", 9))
     leaf, pem = answer["Certificate"].encode(), key_pem(key)
