@@ -29,7 +29,14 @@ class SoftHsm:
         """One more token, of this label."""
         command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", "98765432", "--pin", PIN]
         subprocess.run(command, env=os.environ | self.environment, check=True, capture_output=True, timeout=60)
+        self.whole = {path: path.read_bytes() for path in self.tokens.glob("*/token.object")}
         return self
+
+    def mend(self):
+        """Puts back what SoftHSM writes anew, in place, whenever somebody logs in: a client that is killed just
+        then leaves it empty, and the token is lost."""
+        for path, content in self.whole.items():
+            path.write_bytes(content)
 
     def objects(self):
         """How many objects there are in all tokens."""

@@ -1,6 +1,5 @@
 """PKCS #11 tokens: the keys of authorities in them, the root key sealed by one, tokens that go and come back."""
 
-import contextlib
 import datetime
 import json
 import re
@@ -303,6 +302,7 @@ def test_a_conversion_that_is_cut_short_leaves_the_root_key_in_one_of_its_forms(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            hsm.mend()
             cut += 1
         shown = server.run("root-key", "show", *where).stdout
         assert re.search("id +([0-9a-f]{32})", shown)[1] == identity
