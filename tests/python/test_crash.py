@@ -7,8 +7,11 @@ import random
 import secrets
 import threading
 
+from cryptography.x509 import ocsp
+
 import authorities
 import keystead_model
+import revocation
 from callers import Caller, cut_off
 from waiting import until
 
@@ -221,9 +224,13 @@ def everything_is_whole(server, load):
 
     # Work that was cut off is taken up again without anybody asking.
     until("every managed certificate to be issued", lambda: not unsettled(), deadline=90)
+    issuer = revocation.certificate_of(pca, load.root)
     for arn in load.managed:
         leaf = authorities.parse(acm.get_certificate(CertificateArn=arn)["Certificate"])
-        assert leaf.serial_number
+        revoked = acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "REVOKED"
+        answer = revocation.ask(server.endpoint + "/ocsp", revocation.asking(leaf, issuer))
+        said = ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
+        assert answer.certificate_status == said, arn
 
 
 def reports_are_whole(server, load):
@@ -265,7 +272,7 @@ def reissues_are_whole(server, load):
 def test_nothing_acknowledged_is_lost(own_server):
     own_server.start()
     pca = own_server.client("acm-pca")
-    root = authorities.grant(pca, authorities.root(pca, "Unsinkable"))
+    root = authorities.grant(pca, revocation.publishing(pca, "Unsinkable"))
     reissued = authorities.grant(pca, authorities.root(pca, "Anew"))
     load = Load(root, base64.b64encode(authorities.request()[0]).decode(), reissued)
     load.keep(Caller(own_server))
