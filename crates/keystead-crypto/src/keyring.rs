@@ -28,7 +28,7 @@ use crate::token::Token;
 use crate::x509::{Csr, pem};
 use crate::{CryptoError, digest};
 
-mod export;
+pub(crate) mod export;
 mod import;
 mod material;
 mod pool;

@@ -26,10 +26,12 @@ mod der;
 pub mod digest;
 mod error;
 pub mod jws;
+pub mod key_store;
 mod keyring;
 pub mod merkle;
 mod native;
 pub mod ocsp;
+mod pkcs12;
 pub mod random;
 pub mod seal;
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! insist on, so that the certificates are not encrypted: a password of a public file protects nothing.
 
 use crate::der::{Writer, tag};
-use crate::digest::{hmac_sha256, sha1, sha256};
+use crate::digest::sha1;
+use crate::pkcs12::{self, Checksum, FRIENDLY_NAME};
 use crate::{CryptoError, random};
 
 /// A certificate and the name under which it is found.
@@ -25,111 +26,25 @@ pub struct Trusted {
 /// # Errors
 /// [`CryptoError`] when randomness fails or something is too long for DER.
 pub fn pkcs12(trusted: &[Trusted], password: &str) -> Result<Vec<u8>, CryptoError> {
-    let safe = authenticated_safe(trusted)?;
-    let salt = random::bytes::<SALT>()?;
-    let key = mac_key(password, &salt);
-    let mac = hmac_sha256(&key, &safe);
-    let mut writer = Writer::new();
-    // PFX (section 4).
-    writer.sequence(|writer| {
-        writer.small_integer(3);
-        data(writer, &safe)?;
-        writer.sequence(|writer| {
-            writer.sequence(|writer| {
-                writer.sequence(|writer| {
-                    writer.tlv(tag::OID, SHA256);
-                    writer.null();
-                    Ok(())
-                })?;
-                writer.octet_string(&mac);
-                Ok(())
-            })?;
-            writer.octet_string(&salt);
-            writer.small_integer(ITERATIONS);
-            Ok(())
-        })
-    })?;
-    Ok(writer.finish())
-}
-
-/// AuthenticatedSafe with one SafeContents of certBags (sections 4.1, 4.2.3).
-fn authenticated_safe(trusted: &[Trusted]) -> Result<Vec<u8>, CryptoError> {
-    let mut bags = Writer::new();
-    bags.sequence(|writer| {
+    let bags = |writer: &mut Writer| {
         for one in trusted {
-            writer.sequence(|writer| {
-                writer.tlv(tag::OID, CERT_BAG);
-                writer.nest(tag::context_constructed(0), |writer| {
-                    writer.sequence(|writer| {
-                        writer.tlv(tag::OID, X509_CERTIFICATE);
-                        writer.nest(tag::context_constructed(0), |writer| {
-                            writer.octet_string(&one.der);
-                            Ok(())
-                        })
-                    })
-                })?;
-                attributes(writer, &one.alias)
-            })?;
+            let alias = pkcs12::bmp(&one.alias);
+            let attributes = [
+                (FRIENDLY_NAME, tag::BMP_STRING, alias.as_slice()),
+                // Its value names what it is trusted for.
+                (TRUSTED_KEY_USAGE, tag::OID, ANY_EXTENDED_KEY_USAGE),
+            ];
+            pkcs12::certificate(writer, &one.der, &attributes)?;
         }
         Ok(())
-    })?;
-    let mut safe = Writer::new();
-    safe.sequence(|writer| data(writer, &bags.finish()))?;
-    Ok(safe.finish())
-}
-
-/// friendlyName (PKCS #9), and Java's mark of a trusted certificate, whose value names what it is trusted
-/// for: anyExtendedKeyUsage.
-fn attributes(writer: &mut Writer, alias: &str) -> Result<(), CryptoError> {
-    let name: Vec<u8> = alias.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    writer.nest(tag::SET, |writer| {
-        for (oid, tag, value) in [
-            (FRIENDLY_NAME, tag::BMP_STRING, name.as_slice()),
-            (TRUSTED_KEY_USAGE, tag::OID, ANY_EXTENDED_KEY_USAGE),
-        ] {
-            writer.sequence(|writer| {
-                writer.tlv(tag::OID, oid);
-                writer.nest(tag::SET, |writer| {
-                    writer.tlv(tag, value);
-                    Ok(())
-                })
-            })?;
-        }
-        Ok(())
-    })
-}
-
-/// ContentInfo of the type data (RFC 5652 section 4).
-fn data(writer: &mut Writer, content: &[u8]) -> Result<(), CryptoError> {
-    writer.sequence(|writer| {
-        writer.tlv(tag::OID, DATA);
-        writer.nest(tag::context_constructed(0), |writer| {
-            writer.octet_string(content);
-            Ok(())
-        })
-    })
-}
-
-/// The key of the checksum (RFC 7292 appendix B.2, with SHA-256 and the id 3). One block of output is all
-/// that is needed, so the steps that lengthen it are left out.
-fn mac_key(password: &str, salt: &[u8]) -> [u8; 32] {
-    // Appendix B.1: big-endian UTF-16 with two zero bytes at the end.
-    let mut secret: Vec<u8> = password.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    secret.extend_from_slice(&[0, 0]);
-    let mut input = vec![3; BLOCK];
-    input.extend(filled(salt));
-    input.extend(filled(&secret));
-    let mut digest = sha256(&input);
-    for _ in 1..ITERATIONS {
-        digest = sha256(&digest);
-    }
-    digest
-}
-
-/// Repeated to a multiple of the hash's block.
-fn filled(text: &[u8]) -> impl Iterator<Item = u8> {
-    let length = text.len().div_ceil(BLOCK).saturating_mul(BLOCK);
-    text.iter().copied().cycle().take(length)
+    };
+    let salt = random::bytes::<{ pkcs12::SALT }>()?;
+    let checksum = Checksum {
+        password,
+        salt: &salt,
+        iterations: ITERATIONS,
+    };
+    pkcs12::file(bags, &checksum)
 }
 
 /// A JKS trust store of this instant (milliseconds since 1970), with a checksum under `password`.
@@ -173,22 +88,10 @@ fn utf(out: &mut Vec<u8>, text: &str) -> Result<(), CryptoError> {
 
 /// As Java writes its own (`keystore.pkcs12.macIterationCount`). More would protect nothing.
 const ITERATIONS: u32 = 10_000;
-/// Bytes of salt, as Java and OpenSSL have.
-const SALT: usize = 20;
-/// A block of SHA-256, which appendix B.2 calls v.
-const BLOCK: usize = 64;
-
-/// The contents of identifiers. PKCS #7: data. PKCS #12: certBag. PKCS #9: x509Certificate, friendlyName.
-const DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
-const CERT_BAG: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01\x03";
-const X509_CERTIFICATE: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x16\x01";
-const FRIENDLY_NAME: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x14";
 /// Oracle: 2.16.840.1.113894.746875.1.1.
 const TRUSTED_KEY_USAGE: &[u8] = b"\x60\x86\x48\x01\x86\xf9\x66\xad\xca\x7b\x01\x01";
 /// RFC 5280 section 4.2.1.12: 2.5.29.37.0.
 const ANY_EXTENDED_KEY_USAGE: &[u8] = b"\x55\x1d\x25\x00";
-/// NIST: id-sha256.
-const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
 
 #[cfg(test)]
 mod tests {
@@ -199,15 +102,6 @@ mod tests {
             alias: "a root".into(),
             der: vec![0x30, 0x00],
         }]
-    }
-
-    #[test]
-    fn what_repeats_fills_whole_blocks() {
-        assert_eq!(filled(&[]).count(), 0);
-        assert_eq!(filled(&[1, 2]).count(), BLOCK);
-        assert_eq!(filled(&[7; BLOCK]).count(), BLOCK);
-        assert_eq!(filled(&[7; BLOCK + 1]).count(), 2 * BLOCK);
-        assert!(filled(&[1, 2]).take(4).eq([1, 2, 1, 2]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::key_store::KeyStore;
 use super::template::Template;
 use crate::Failure;
 use crate::probe::{FileProbe, Probe};
@@ -35,6 +36,8 @@ pub struct FilePlace {
 struct FileWritten {
     write: Option<Part>,
     template: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+    alias: Option<String>,
     to: PathBuf,
     owner: Option<String>,
     group: Option<String>,
@@ -55,6 +58,8 @@ pub(super) enum Part {
     Key,
     /// The key behind both.
     Pem,
+    /// All three in PKCS #12, under a password.
+    Pkcs12,
     /// What trusts the authority.
     Bundle,
     /// The secret.
@@ -86,6 +91,7 @@ pub(super) struct Written {
 
 pub(super) enum What {
     Part(Part),
+    KeyStore(KeyStore),
     Template(Template),
 }
 
@@ -173,20 +179,31 @@ impl Place {
     }
 
     fn written(&self, file: FileWritten) -> Result<Written, String> {
-        let what = match (file.write, file.template) {
-            (Some(part), None) => What::Part(part),
-            (None, Some(path)) => What::Template(Template::read(&path)?),
+        let what = match (file.write, file.template, file.password_file) {
+            (Some(Part::Pkcs12), None, Some(password_file)) => What::KeyStore(KeyStore {
+                password_file,
+                alias: file.alias.unwrap_or_else(|| self.name.clone()),
+            }),
+            (Some(Part::Pkcs12), None, None) => {
+                return Err("pkcs12 takes a password_file, and none is given".into());
+            }
+            (_, _, Some(_)) => return Err("a password_file is for pkcs12 alone".into()),
+            _ if file.alias.is_some() => return Err("an alias is for pkcs12 alone".into()),
+            (Some(part), None, None) => What::Part(part),
+            (None, Some(path), None) => What::Template(Template::read(&path)?),
             _ => return Err("expected 'write' or 'template', one of them".into()),
         };
         let missing = match &what {
-            What::Part(Part::Bundle) => self.authority.is_none().then_some("authority"),
-            What::Part(Part::Secret) => self.secret.is_none().then_some("secret"),
-            What::Part(_) => self.certificate.is_none().then_some("certificate"),
+            What::Part(Part::Bundle) => self.authority.is_none().then_some("an authority"),
+            What::Part(Part::Secret) => self.secret.is_none().then_some("a secret"),
+            What::Part(_) | What::KeyStore(_) => {
+                self.certificate.is_none().then_some("a certificate")
+            }
             What::Template(_) => None,
         };
         if let Some(missing) = missing {
             return Err(format!(
-                "that takes the ARN of a {missing}, and none is given"
+                "that takes the ARN of {missing}, and none is given"
             ));
         }
         let is_plain = |part: &std::ffi::OsStr| part != ".." && part != ".";
@@ -231,7 +248,7 @@ impl Place {
         let own = [&self.certificate, &self.authority, &self.secret];
         let templates = self.files.iter().filter_map(|file| match &file.what {
             What::Template(template) => Some(template.resources()),
-            What::Part(_) => None,
+            What::Part(_) | What::KeyStore(_) => None,
         });
         let own = own.into_iter().flatten().cloned();
         own.chain(templates.flatten()).collect()
@@ -293,7 +310,7 @@ mod tests {
             ),
             (
                 place(json!({ "write": "bundle", "to": "/x/pem" })),
-                "takes the ARN of a authority",
+                "takes the ARN of an authority",
             ),
             (
                 place(json!({ "write": "key", "to": "x/pem" })),
@@ -314,6 +331,22 @@ mod tests {
             (
                 place(json!({ "write": "key", "to": "/x", "group": "no such group" })),
                 "no group 'no such group'",
+            ),
+            (
+                place(json!({ "write": "pkcs12", "to": "/x", "password_file": "/y" })),
+                "",
+            ),
+            (
+                place(json!({ "write": "pkcs12", "to": "/x" })),
+                "takes a password_file",
+            ),
+            (
+                place(json!({ "write": "pem", "to": "/x", "password_file": "/y" })),
+                "is for pkcs12 alone",
+            ),
+            (
+                place(json!({ "write": "pem", "to": "/x", "alias": "y" })),
+                "is for pkcs12 alone",
             ),
             (
                 place(json!({ "write": "typo", "to": "/x" })),

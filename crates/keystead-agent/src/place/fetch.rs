@@ -70,7 +70,7 @@ pub(super) async fn version(
         checked.map_err(|why| Failure::Here(format!("{arn} is not fit to be placed: {why}")))?;
         fetched.insert(arn, one);
     }
-    make(place, &fetched).map_err(Failure::Here)
+    make(place, &fetched).await.map_err(Failure::Here)
 }
 
 async fn fetch(identity: &Identity, arn: &str) -> Result<Fetched, Failure> {
@@ -233,19 +233,23 @@ fn is_for(leaf: &Certificate, name: &str) -> bool {
     })
 }
 
-fn make(place: &Place, fetched: &BTreeMap<String, Fetched>) -> Result<Version, String> {
+async fn make(place: &Place, fetched: &BTreeMap<String, Fetched>) -> Result<Version, String> {
     let of = |arn: &Option<String>| arn.as_ref().and_then(|arn| fetched.get(arn));
     let mut files = Vec::with_capacity(place.files.len());
     for written in &place.files {
         let content = match &written.what {
             What::Template(template) => template.render(fetched),
+            What::KeyStore(store) => match of(&place.certificate) {
+                Some(source) => store.make(source).await,
+                None => Err(NOT_READ.into()),
+            },
             What::Part(part) => {
                 let source = match part {
                     Part::Bundle => of(&place.authority),
                     Part::Secret => of(&place.secret),
                     _ => of(&place.certificate),
                 };
-                let source = source.ok_or_else(|| "it was not read".to_owned());
+                let source = source.ok_or_else(|| NOT_READ.to_owned());
                 source.and_then(|source| source.part(*part, None))
             }
         };
@@ -275,6 +279,8 @@ fn make(place: &Place, fetched: &BTreeMap<String, Fetched>) -> Result<Version, S
     }
     Ok(version)
 }
+
+const NOT_READ: &str = "it was not read";
 
 impl Version {
     fn show(&mut self, leaf: &Certificate, fullchain: Bytes, key: Bytes) {

@@ -9,6 +9,7 @@
 mod config;
 mod fetch;
 mod kept;
+mod key_store;
 mod machine;
 mod prove;
 mod run;

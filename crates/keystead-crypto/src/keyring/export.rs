@@ -4,8 +4,8 @@
 use std::num::NonZeroU32;
 
 use aws_lc_rs::cipher::{
-    AES_256, DecryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
-    UnboundCipherKey,
+    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
+    PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
@@ -16,7 +16,7 @@ use crate::{CryptoError, random};
 
 /// Rounds of PBKDF2-HMAC-SHA-256: what OWASP's Password Storage Cheat Sheet asks for (2023).
 /// OpenSSL, Python's cryptography, GnuTLS and Java all read any count.
-const ITERATIONS: NonZeroU32 = match NonZeroU32::new(600_000) {
+pub(crate) const ITERATIONS: NonZeroU32 = match NonZeroU32::new(600_000) {
     Some(count) => count,
     None => NonZeroU32::MIN,
 };
@@ -26,9 +26,9 @@ const MOST_ITERATIONS: NonZeroU32 = match NonZeroU32::new(10_000_000) {
     None => NonZeroU32::MAX,
 };
 /// Bytes of salt: 128 bits, as NIST SP 800-132 section 5.1 asks.
-const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 /// A block of AES, by which padding lengthens at most.
-const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 
 /// id-PBES2, id-PBKDF2, id-hmacWithSHA256 (RFC 8018 appendices A.4, A.2, B.1.2), aes256-CBC-PAD
 /// (RFC 8018 appendix B.2.5): the identifiers' contents.
@@ -39,8 +39,17 @@ const AES_256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
 
 /// The DER of an EncryptedPrivateKeyInfo that holds this PKCS #8 key.
 pub(super) fn encrypt(pkcs8: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    encrypt_with(pkcs8, passphrase, random::bytes()?, random::bytes()?)
+}
+
+/// As [`encrypt`], with this salt and initialisation vector, which nobody can foresee.
+pub(crate) fn encrypt_with(
+    pkcs8: &[u8],
+    passphrase: &[u8],
+    salt: [u8; SALT],
+    iv: [u8; BLOCK],
+) -> Result<Vec<u8>, CryptoError> {
     let fail = |_| CryptoError::library("encrypt a key");
-    let salt = random::bytes::<SALT>()?;
     let mut key = Zeroizing::new([0; 32]);
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
@@ -54,11 +63,11 @@ pub(super) fn encrypt(pkcs8: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, Crypto
     // With room for the padding, so that the clear key is not copied into a larger buffer.
     let mut body = Zeroizing::new(Vec::with_capacity(pkcs8.len() + BLOCK));
     body.extend_from_slice(pkcs8);
-    let context = cipher.encrypt(&mut *body).map_err(fail)?;
-    let DecryptionContext::Iv128(iv) = context else {
-        return Err(CryptoError::library("encrypt a key"));
-    };
-    encode(&salt, iv.as_ref(), &body)
+    let context = EncryptionContext::Iv128(FixedLength::from(iv));
+    cipher
+        .less_safe_encrypt(&mut *body, context)
+        .map_err(fail)?;
+    encode(&salt, &iv, &body)
 }
 
 /// The PKCS #8 key in such a DER, of this form alone: PBKDF2 with HMAC-SHA-256 and AES-256.
