@@ -27,15 +27,18 @@ mod password_file;
 mod postgres;
 mod reach;
 mod redis;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use keystead_core::rotation::{Change, Deed, Engine, Heard, Job, Rotator};
 use rustls_pki_types::CertificateDer;
 
 use reach::Server;
+use silence::Silences;
 
 pub use command::Command;
 pub use reach::Allowed;
@@ -58,6 +61,7 @@ pub struct Options {
 pub struct Rotators {
     options: Options,
     trust: OnceLock<reach::Trust>,
+    silences: Silences,
 }
 
 impl Rotators {
@@ -65,7 +69,7 @@ impl Rotators {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            trust: OnceLock::new(),
+            ..Self::default()
         }
     }
 
@@ -79,8 +83,18 @@ impl Rotators {
         }
     }
 
-    /// Does one thing at a server.
+    /// Does one thing at a server; at one that says nothing, for one secret at a time.
     pub async fn visit(&self, job: &Job) -> Heard {
+        let begun = Instant::now();
+        if let Some(heard) = self.silences.keeps_away(job, begun) {
+            return heard;
+        }
+        let heard = self.carry_out(job).await;
+        self.silences.note(job, &heard, begun, Instant::now());
+        heard
+    }
+
+    async fn carry_out(&self, job: &Job) -> Heard {
         match &job.rotator {
             Rotator::User(engine) | Rotator::Alternating(engine) => {
                 match self.reach(&job.place, *engine).await {
