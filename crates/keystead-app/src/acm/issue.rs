@@ -98,7 +98,14 @@ async fn make_key(app: &App, mut found: Loaded, version: u64, now: Timestamp) ->
     let Some(spec) = found.certificate.key_algorithm.requestable() else {
         return Err(broken(&found.certificate, "its kind of key can't be made"));
     };
-    let material = prepare(app, spec).await?;
+    let material = match found.certificate.kept_key() {
+        Some(current) => Material {
+            certificate: None,
+            chain: None,
+            ..material(&app.store, found.key(), current).await?
+        },
+        None => prepare(app, spec).await?,
+    };
     found.certificate.key_stored(version, now);
     let mut batch = Batch::new();
     batch.put(

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acm::facts::Facts;
 use crate::acm::schedule;
-use crate::acm::tags::CertificateTags;
+use crate::acm::tags::{CertificateTags, KEEP_KEY};
 use crate::acm::{FailureReason, KeyAlgorithm};
 use crate::pca::Revocation;
 
@@ -235,6 +235,13 @@ impl Ineligible {
 }
 
 impl Certificate {
+    /// The version whose key the next one gets; `None` where that has a key of its own.
+    pub fn kept_key(&self) -> Option<u64> {
+        let current = self.current.as_ref()?;
+        let kept = self.tags.contains_key(KEEP_KEY);
+        kept.then_some(current.version)
+    }
+
     /// Its status at `now`.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.state {

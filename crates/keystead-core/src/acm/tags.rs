@@ -12,6 +12,10 @@ pub type CertificateTags = BTreeMap<String, Option<String>>;
 /// A tag as requests carry it: a key, perhaps a value.
 pub type Tag = (String, Option<String>);
 
+/// A certificate with a tag of this key, whatever its value, keeps its private key when it is renewed: for peers that have
+/// pinned the key. AWS has no such option.
+pub const KEEP_KEY: &str = "keystead:keep-key";
+
 /// Adds `added` to `tags`, replacing the values of keys that are there.
 ///
 /// Refuses reserved keys, a key twice in one request and more than [`MAX_TAGS`] together; `tags` is
