@@ -1,7 +1,6 @@
 """examples/backend-tls: machines behind a balancer that pins their key, from the example's own files."""
 
 import itertools
-import pathlib
 import socket
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import authorities
 from envoys import Envoy, Upstream
+from examples import CERTIFICATE, EXAMPLES, STATE, of_example
 from machines import Machine, hexadecimal
 from nginxes import NGINX, free_port
 from refusals import code_of
@@ -20,17 +20,7 @@ from sessions import keys
 from test_writeup import NEW
 from waiting import until
 
-EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "backend-tls"
-ARN = "arn:aws:acm:eu-central-1:123456789012:certificate/11111111-2222-3333-4444-555555555555"
-
-
-def of_example(name, changes):
-    """A file of the example with other places in it, each of which it has."""
-    text = (EXAMPLE / name).read_text()
-    for old, new in changes.items():
-        assert old in text, f"{old} is not in {name}"
-        text = text.replace(old, str(new))
-    return text
+EXAMPLE = EXAMPLES / "backend-tls"
 
 
 class Backend(Machine):
@@ -66,10 +56,10 @@ class Backend(Machine):
         return {f"/etc/{self.kind}/tls/": f"{self.tls}/", pid: self.pid_file}
 
     def run_agent(self):
-        changes = self.places() | {'state = "/var/lib/keystead-agent"': "", ARN: self.certificate, ":8443": f":{self.port}"}
+        changes = self.places() | {STATE: "", CERTIFICATE: self.certificate, ":8443": f":{self.port}"}
         if self.kind == "nginx":
             changes["/etc/nginx/nginx.conf"] = self.config
-        assert not self.run(of_example(f"{self.kind}.toml", changes))
+        assert not self.run(of_example(f"backend-tls/{self.kind}.toml", changes))
         until("the pair is placed", lambda: len(list(self.tls.iterdir())) == 2)
 
     def serve(self, upstream):
@@ -79,7 +69,7 @@ class Backend(Machine):
         if self.kind == "nginx":
             changes |= {"/var/lib/nginx": self.folder, "/var/log/nginx": self.folder, "events": "user root;\nevents"}
             command = [NGINX, "-e", self.folder / "error.log", "-c", self.config]
-        self.config.write_text(of_example(f"{self.kind}.conf", changes))
+        self.config.write_text(of_example(f"backend-tls/{self.kind}.conf", changes))
         self.process_of_server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         until("it listens", self.listens)
 
@@ -110,8 +100,9 @@ class Backend(Machine):
     def close(self):
         self.kill()
         if self.process_of_server:
-            self.process_of_server.kill()
-            self.process_of_server.wait()
+            # Not killed: workers would outlive their master.
+            self.process_of_server.terminate()
+            self.process_of_server.wait(30)
 
 
 class Balancer(Envoy):
@@ -126,7 +117,7 @@ class Balancer(Envoy):
             "port_value: 8000": "port_value: 0",
             "port_value: 9901": "port_value: 0",
         } | (changes or {})
-        super().__init__(of_example("envoy.yaml", changes), backend.folder, f"envoy-{next(self.number)}")
+        super().__init__(of_example("backend-tls/envoy.yaml", changes), backend.folder, f"envoy-{next(self.number)}")
         self.host, self.front = self.serving()
 
     def fetch(self):

@@ -21,10 +21,10 @@ PAGE_SECONDS = 60
 
 
 class WordPress:
-    """A site of its own, with `login` as AWS's JSON."""
+    """A site of its own, with `login` as AWS's JSON; `included` is a file of PHP that has it, where it is not read from JSON."""
 
-    def __init__(self, folder, login):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, login, included=None):
+        self.folder, self.included = pathlib.Path(folder), included
         self.site, self.login = self.folder / "site", self.folder / "login.json"
         shutil.copytree(PACKAGE, self.site)
         self.port = free_port()
@@ -88,11 +88,14 @@ class WordPress:
         # It is to reach for nothing outside.
         defined |= dict.fromkeys(("WP_HTTP_BLOCK_EXTERNAL", "DISABLE_WP_CRON", "AUTOMATIC_UPDATER_DISABLED"), True)
         lines = [f"define({name!r}, {json.dumps(value)});" for name, value in defined.items()]
-        return "\n".join([
-            "<?php",
+        read = [
             f"$login = json_decode(file_get_contents({str(self.login)!r}), true);",
             "define('DB_USER', $login['username']);",
             "define('DB_PASSWORD', $login['password']);",
+        ]
+        return "\n".join([
+            "<?php",
+            *([f"require {str(self.included)!r};"] if self.included else read),
             *lines,
             "$table_prefix = 'wp_';",
             "if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');",
