@@ -76,7 +76,7 @@ impl Rotators {
     /// Whether there is such a rotator: files and commands are what the operator has named.
     pub fn knows(&self, rotator: &Rotator) -> bool {
         match rotator {
-            Rotator::User(_) => true,
+            Rotator::User(_) | Rotator::Certificate => true,
             Rotator::Alternating(engine) => *engine != Engine::Redis,
             Rotator::PasswordFile(name) => self.options.password_files.contains_key(name),
             Rotator::Command(name) => self.options.commands.contains_key(name),
@@ -110,6 +110,8 @@ impl Rotators {
                 Some(command) => command::run(command, job).await,
                 None => unnamed("command", name),
             },
+            // Nobody is visited for it.
+            Rotator::Certificate => Heard::new(Change::Unreachable, "a certificate has no server"),
         }
     }
 }

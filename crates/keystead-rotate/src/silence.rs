@@ -92,7 +92,7 @@ fn server(job: &Job) -> Option<String> {
             Some(format!("{}:{port}", job.place.host.to_ascii_lowercase()))
         }
         Rotator::Command(name) => Some(format!("command {name}")),
-        Rotator::PasswordFile(_) => None,
+        Rotator::PasswordFile(_) | Rotator::Certificate => None,
     }
 }
 

@@ -50,19 +50,10 @@ pub async fn material(
     region: &Region,
     arn: &str,
 ) -> Result<Delivered> {
-    let not_found = || {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("Could not find certificate {arn} in account {account}."),
-        )
-    };
-    let key = record_key(account, region, arn).ok_or_else(not_found)?;
     for _ in 0..CONFLICT_TRIES {
-        let found = Loaded::read(&app.store, &key)
-            .await?
-            .ok_or_else(not_found)?;
+        let found = named(app, account, region, arn).await?;
         let served = found.certificate.served(app.env.now())?;
-        let material = match record::material(&app.store, &key, served.version).await {
+        let material = match record::material(&app.store, found.key(), served.version).await {
             // Replaced twice since the record was read.
             Err(error) if error.kind == ErrorKind::ConcurrentModification => continue,
             read => read?,
@@ -75,6 +66,75 @@ pub async fn material(
         });
     }
     Err(busy(arn))
+}
+
+/// A version that leaves with its key, for another service of the installation to keep.
+pub(crate) struct TakenOut {
+    /// The version's number.
+    pub(crate) version: u64,
+    /// Its last second.
+    pub(crate) not_after: Timestamp,
+    /// The certificate in PEM.
+    pub(crate) certificate: String,
+    /// Its chain in PEM; empty if there is none.
+    pub(crate) chain: String,
+    /// Its private key.
+    pub(crate) key: PrivateKeyPem,
+}
+
+/// Takes out the version that is served now; that it leaves, as by ExportCertificate, is stored with `batch`.
+///
+/// # Errors
+/// As ExportCertificate, but for permissions: whoever asked for it had them ([`may_leave`]).
+pub(crate) async fn take_out(
+    app: &App,
+    (account, region): (&AccountId, &Region),
+    arn: &str,
+    batch: &mut Batch,
+) -> Result<TakenOut> {
+    let mut found = named(app, account, region, arn).await?;
+    let version = found.certificate.export(app.env.now())?;
+    let not_after = found.certificate.served(app.env.now())?.facts.not_after;
+    let material = record::material(&app.store, found.key(), version).await?;
+    found.save(batch);
+    Ok(TakenOut {
+        version,
+        not_after,
+        key: app.keys.reveal(&material.key).await?,
+        certificate: material.certificate.unwrap_or_default(),
+        chain: material.chain.unwrap_or_default(),
+    })
+}
+
+/// The number of the version that is served now, and its last second.
+///
+/// # Errors
+/// As [`material`].
+pub(crate) async fn served_until(
+    app: &App,
+    (account, region): (&AccountId, &Region),
+    arn: &str,
+) -> Result<(u64, Timestamp)> {
+    let found = named(app, account, region, arn).await?;
+    let served = found.certificate.served(app.env.now())?;
+    Ok((served.version, served.facts.not_after))
+}
+
+/// Refuses callers who may not export the certificate.
+pub(crate) async fn may_leave(ctx: &Ctx, arn: &str) -> Result<()> {
+    find_as(ctx, Act::Also("acm:ExportCertificate"), arn).await?;
+    Ok(())
+}
+
+async fn named(app: &App, account: &AccountId, region: &Region, arn: &str) -> Result<Loaded> {
+    let not_found = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("Could not find certificate {arn} in account {account}."),
+        )
+    };
+    let key = record_key(account, region, arn).ok_or_else(not_found)?;
+    Loaded::read(&app.store, &key).await?.ok_or_else(not_found)
 }
 
 /// The number of the version of the caller's certificate that is served now, if the call may do this to it.

@@ -25,6 +25,8 @@ pub enum Rotator {
     PasswordFile(String),
     /// A command that the operator has named.
     Command(String),
+    /// A certificate with its key, whose versions are the secret's.
+    Certificate,
 }
 
 /// Who may change the password.
@@ -93,6 +95,7 @@ impl Rotator {
             "postgresql" => Self::User(Engine::PostgreSql),
             "postgresql-alternating" => Self::Alternating(Engine::PostgreSql),
             "redis" => Self::User(Engine::Redis),
+            "certificate" => Self::Certificate,
             _ => return Self::configured(name),
         };
         Some(known)
@@ -111,7 +114,7 @@ impl Rotator {
         match self {
             Self::User(_) => Authority::Own { administrator },
             Self::Alternating(_) => Authority::Administrator,
-            Self::PasswordFile(_) | Self::Command(_) => Authority::Operator,
+            Self::PasswordFile(_) | Self::Command(_) | Self::Certificate => Authority::Operator,
         }
     }
 
@@ -119,7 +122,7 @@ impl Rotator {
     pub fn engine(&self) -> Option<Engine> {
         match self {
             Self::User(engine) | Self::Alternating(engine) => Some(*engine),
-            Self::PasswordFile(_) | Self::Command(_) => None,
+            Self::PasswordFile(_) | Self::Command(_) | Self::Certificate => None,
         }
     }
 }
@@ -148,6 +151,7 @@ mod tests {
             ),
             ("keystead-rotate-redis", Some(Rotator::User(Engine::Redis))),
             ("keystead-rotate-redis-alternating", None),
+            ("keystead-rotate-certificate", Some(Rotator::Certificate)),
             (
                 "keystead-rotate-password-file-web",
                 Some(Rotator::PasswordFile("web".into())),

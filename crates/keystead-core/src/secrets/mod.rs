@@ -23,7 +23,7 @@ pub use fault::Fault;
 pub use name::{Named, check_name, is_suffix};
 pub use replication::{Replica, Replication, Status};
 pub use rotate::Turn;
-pub use secret::{External, Rotation, RotationRules, Secret};
+pub use secret::{External, Followed, Rotation, RotationRules, Secret};
 pub use tie::{Tie, Tied};
 pub use version::{
     CURRENT, MAX_LABELS, MAX_VERSIONS, PENDING, PREVIOUS, Put, Select, USUAL_VERSIONS, Version,

@@ -2,9 +2,9 @@
 //!
 //! Source: API reference, RotateSecret and CancelRotateSecret.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::secret::{Rotation, RotationRules, Secret};
+use super::secret::{Followed, Rotation, RotationRules, Secret};
 use super::version::{CURRENT, PENDING};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rotation::{Phase, Run, Schedule};
@@ -18,7 +18,7 @@ pub struct Turn {
     pub function: Option<String>,
     /// When, where that is asked for.
     pub rules: Option<RotationRules>,
-    /// The administrator's secret, which the caller may read.
+    /// The administrator's secret, which the caller may read, or the certificate, which he may export.
     pub administrator: Option<String>,
     /// Whether to rotate now, and not only to check that it could be done.
     pub now: bool,
@@ -41,9 +41,17 @@ impl Rotation {
     pub fn due(&self) -> Option<Timestamp> {
         match &self.run {
             Some(run) => Some(run.retry_at),
-            None if self.enabled == Some(true) => self.begin,
+            None if self.enabled == Some(true) => {
+                let look = self.followed.as_ref().map(|followed| followed.look_at);
+                self.begin.into_iter().chain(look).min()
+            }
             None => None,
         }
+    }
+
+    /// Whether a rotation is to begin by now, whatever became of the certificate that is followed.
+    pub fn begins(&self, now: Timestamp) -> bool {
+        self.begin.is_some_and(|begin| begin <= now)
     }
 
     /// Sets when the next rotation is due. `random` spreads the beginnings of many within their windows.
@@ -59,6 +67,25 @@ impl Rotation {
         Ok(())
     }
 }
+
+impl Followed {
+    /// This version, which ends then, as it is known now: looked at again within the hour, or sooner where little is left of
+    /// its life.
+    pub fn known(version: u64, not_after: Timestamp, now: Timestamp) -> Self {
+        let left = not_after.duration_since(now) / 8;
+        let wait = left.clamp(SOONEST_LOOK, LATEST_LOOK);
+        Self {
+            version,
+            look_at: now.checked_add(wait).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
+/// A look costs one read.
+const SOONEST_LOOK: SignedDuration = SignedDuration::from_mins(1);
+
+/// Renewals come long before the end.
+const LATEST_LOOK: SignedDuration = SignedDuration::from_hours(1);
 
 impl Secret {
     /// Turns rotation on and begins one (RotateSecret). Answers whether anything is to be stored: the same call again, by its
@@ -107,6 +134,7 @@ impl Secret {
         self.rotation.function = turn.function.or(self.rotation.function.take());
         self.rotation.administrator = turn.administrator;
         self.rotation.enabled = Some(true);
+        self.rotation.followed = None;
         self.rotation.plan(now, random)?;
         match turn.now {
             true => self.begin_rotation(&turn.version, now)?,

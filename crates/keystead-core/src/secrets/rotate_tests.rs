@@ -46,6 +46,32 @@ fn a_rotation_announces_its_version_and_is_due_at_once() {
 }
 
 #[test]
+fn a_certificate_is_looked_at_before_the_schedule_and_more_often_near_its_end() {
+    let mut secret = rotating();
+    let end = at(100 * 86_400);
+    secret
+        .put(NEW, None, Some(&[PENDING.to_owned()]), at(2))
+        .unwrap();
+    secret.rotation.followed = Some(Followed::known(1, end, at(2)));
+    secret.finish_rotation(at(2), 0).unwrap();
+    assert_eq!(secret.rotation.due(), Some(at(2 + 3600)));
+    assert!(!secret.rotation.begins(at(2 + 3600)));
+    assert_eq!(
+        Followed::known(1, at(8 * 600), at(0)).look_at,
+        at(600),
+        "an eighth of what is left"
+    );
+    assert_eq!(Followed::known(1, at(0), at(5)).look_at, at(65));
+    // Another schedule, and perhaps another certificate.
+    secret.rotate(turn(OTHER), at(9), 0).unwrap();
+    assert_eq!(secret.rotation.followed, None);
+    secret.rotation.followed = Some(Followed::known(1, end, at(9)));
+    secret.finish_rotation(at(9), 0).unwrap();
+    secret.cancel_rotation(at(10)).unwrap();
+    assert_eq!(secret.rotation.due(), None);
+}
+
+#[test]
 fn the_same_call_again_changes_nothing_and_another_waits() {
     let mut secret = rotating();
     let before = secret.clone();

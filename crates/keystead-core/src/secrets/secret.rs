@@ -76,12 +76,24 @@ pub struct Rotation {
     /// When the rules were set.
     #[serde(default)]
     pub since: Option<Timestamp>,
-    /// The administrator's secret that may be used, since whoever turned rotation on may read it.
+    /// The administrator's secret that may be used, since whoever turned rotation on may read it; or the certificate likewise.
     #[serde(default)]
     pub administrator: Option<String>,
+    /// The certificate's version that the secret has, where it follows one.
+    #[serde(default)]
+    pub followed: Option<Followed>,
     /// The rotation under way.
     #[serde(default)]
     pub run: Option<Run>,
+}
+
+/// A version of a certificate that a secret has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Its number.
+    pub version: u64,
+    /// When to look whether there is a newer one.
+    pub look_at: Timestamp,
 }
 
 /// When a secret rotates.

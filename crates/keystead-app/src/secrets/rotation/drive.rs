@@ -3,6 +3,10 @@
 //! What is next is decided by `keystead_core::rotation::next`; here it is done. A step reads the secret again after every
 //! commit, and each commit leaves the due-queue as the record says, so that a step that dies anywhere is taken up again.
 
+mod pair;
+
+pub(super) use pair::Asked;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -38,6 +42,9 @@ pub(crate) async fn carry_on(app: &Arc<App>, lease: &Lease) -> Result<Outcome> {
         _ => return Ok(Outcome::Finished),
     }
     if rotation.run.is_none() {
+        let Some(work) = pair::outdated(app, work, now).await? else {
+            return Ok(Outcome::Settled);
+        };
         let version = ids::uuid()?;
         let teller = work.teller();
         work.change(Batch::new(), |secret| secret.begin_rotation(&version, now))
@@ -132,6 +139,9 @@ impl<'a> Step<'a> {
         {
             // Somebody has finished it by hand.
             return self.finish(work, now).await;
+        }
+        if pair::follows(self.app, work.secret()) {
+            return self.take_pair(work, run, now).await;
         }
         let known = match self.known(&work, run).await? {
             Ok(known) => known,

@@ -1,14 +1,16 @@
 //! RotateSecret and CancelRotateSecret.
 
-use keystead_core::rotation::Credential;
+use keystead_core::rotation::{Credential, Rotator};
 use keystead_core::secrets::{CURRENT, RotationRules, Secret, Select, Turn};
 use keystead_core::{Error, ErrorKind, Result};
 use keystead_store::Batch;
 use keystead_wire::secretsmanager as wire;
 use parking_lot::Mutex;
 
+use super::drive::Asked;
 use super::names::rotator;
 use crate::access::Act;
+use crate::acm::internal as acm;
 use crate::retry::retrying;
 use crate::secrets::change::{ATTEMPTS, change, commit};
 use crate::secrets::find::{self, Ask, Found};
@@ -53,17 +55,16 @@ pub async fn rotate_secret(
             .rotation_lambda_arn
             .clone()
             .filter(|arn| !arn.is_empty());
-        if let Some(function) = function
+        let named = function
             .as_ref()
-            .or(found.secret.rotation.function.as_ref())
-        {
-            check_function(ctx, &found.secret, function)?;
-        }
+            .or(found.secret.rotation.function.as_ref());
+        let rotator = named.map(|function| check_function(ctx, &found.secret, function));
+        let rotator = rotator.transpose()?;
         let turn = Turn {
             version: version.clone(),
             function,
             rules: rules.clone(),
-            administrator: administrator(ctx, &found).await?,
+            administrator: administrator(ctx, &found, rotator).await?,
             now: input.rotate_immediately != Some(false),
         };
         let mut after = found.secret.clone();
@@ -101,19 +102,23 @@ pub async fn cancel_rotate_secret(
 }
 
 /// What AWS says of a function that it can't call.
-fn check_function(ctx: &Ctx, secret: &Secret, function: &str) -> Result<()> {
-    match rotator(&ctx.app, &secret.account, &secret.region, function) {
-        Some(_) => Ok(()),
-        None => Err(Error::new(
+fn check_function(ctx: &Ctx, secret: &Secret, function: &str) -> Result<Rotator> {
+    let rotator = rotator(&ctx.app, &secret.account, &secret.region, function);
+    rotator.ok_or_else(|| {
+        Error::new(
             ErrorKind::AccessDenied,
             "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.",
-        )),
-    }
+        )
+    })
 }
 
-/// The administrator's secret that the secret names, which the caller must be able to read: from here on the rotation uses
-/// it in his place. A value that does not say, or is no credential, is the rotation's to complain of.
-async fn administrator(ctx: &Ctx, found: &Found) -> Result<Option<String>> {
+/// The administrator's secret that the secret names, which the caller must be able to read, or the certificate, which he must be
+/// able to export: from here on the rotation uses it in his place. A value that does not say, or is no credential, is the rotation's to complain of.
+async fn administrator(
+    ctx: &Ctx,
+    found: &Found,
+    rotator: Option<Rotator>,
+) -> Result<Option<String>> {
     let secret = &found.secret;
     let work = Work::on(&ctx.app, &secret.account, &secret.region, &secret.name).await?;
     let select = Select::label(CURRENT);
@@ -122,6 +127,13 @@ async fn administrator(ctx: &Ctx, found: &Found) -> Result<Option<String>> {
     };
     let value = work.value(select).await?;
     let text = std::str::from_utf8(&value).unwrap_or_default();
+    if rotator == Some(Rotator::Certificate) {
+        let Some(asked) = Asked::parse(text) else {
+            return Ok(None);
+        };
+        acm::may_leave(ctx, &asked.arn).await?;
+        return Ok(Some(asked.arn));
+    }
     let Some(arn) = Credential::parse(text, None)
         .ok()
         .and_then(|one| one.administrator.clone())
