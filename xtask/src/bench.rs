@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds what users run, then measures it beside the machine's own limits.
 //!
-//! The measuring itself is `benches/bench.py`, and with `kms`, `acm`, `revocation` or `secrets` as the first argument the script
+//! The measuring itself is `benches/bench.py`, and with `kms`, `acm`, `revocation`, `secrets` or `delivery` as the first argument the script
 //! for that: requests have to be signed by a real client, and the helpers of the tests start the server.
 
 use crate::{Outcome, shell, test};
@@ -16,6 +16,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         Some((first, rest)) if first == "kms" => ("benches/kms.py", rest),
         Some((first, rest)) if first == "acm" => ("benches/acm.py", rest),
         Some((first, rest)) if first == "revocation" => ("benches/revoking.py", rest),
+        Some((first, rest)) if first == "delivery" => ("benches/delivery.py", rest),
         Some((first, rest)) if first == "secrets" => ("benches/secret_values.py", rest),
         _ => ("benches/bench.py", arguments),
     };
