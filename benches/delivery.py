@@ -41,6 +41,7 @@ IDLE_SECONDS = 10
 PATIENCE = 300
 # Streams that are there before memory is looked at: what the first of them cost is not each one's.
 FIRST = 50
+FIRST_USER, OF_A_USER = 60_001, 4_000
 
 
 class Running:
@@ -146,20 +147,37 @@ def many_agents(server, count):
     beside(f"{count:,} waiting agents", each, took, bare(server, count), count)
 
 
+def node(server, user, certificate):
+    """Registers this user's Envoy; its name."""
+    name = f"bench-{user}"
+    printed = bootstrap(server, name, certificate, "127.0.0.1:1", "--uid", str(user))
+    return json.loads(printed)["node"]["id"]
+
+
 def many_envoys(server, count):
     acm, pca = server.client("acm"), server.client("acm-pca")
     root = authorities.grant(pca, authorities.root(pca, "Streams"))
     certificate = issued(acm, root, "streams.example.internal", KeyAlgorithm="EC_prime256v1")
-    # Registers the node; where the socket is stands in what the server tells its clients.
-    node = json.loads(bootstrap(server, "bench", certificate, "127.0.0.1:1"))["node"]["id"]
     path = json.loads((server.data / "client.json").read_text())["xds_socket"]
+    # One user may have 4,096 streams: many machines' Envoys are imitated by several users of this one.
+    users = [FIRST_USER + number for number in range(-(-count // OF_A_USER))]
+    nodes = {user: node(server, user, certificate) for user in users}
     streams = Streams()
+
+    def come(count, user):
+        os.seteuid(user)
+        try:
+            streams.come(count, path, nodes[user], certificate)
+        finally:
+            os.seteuid(0)
+
     try:
-        streams.come(FIRST, path, node, certificate)
+        come(FIRST, users[0])
         streams.until(1, PATIENCE)
         before = resident_mib(server.process.pid)
-        streams.come(count, path, node, certificate)
-        streams.until(1, PATIENCE)
+        for user in users:
+            come(count // len(users), user)
+            streams.until(1, PATIENCE)
         each = (resident_mib(server.process.pid) - before) * 1024 / count
         acm.renew_certificate(CertificateArn=certificate)
         took = streams.until(2, PATIENCE)
@@ -183,13 +201,19 @@ def main():
     chosen = options.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if os.getuid():
+        sys.exit("many users' Envoys are imitated: this has to be run as root")
     with tempfile.TemporaryDirectory(dir=os.environ.get("KEYSTEAD_BENCH_DIR")) as place:
         folder = pathlib.Path(place)
+        # The other users have to come to the socket; the data directories let nobody in.
+        folder.chmod(0o755)
         for number, placements in enumerate((3, chosen.placements)):
             server = Server(folder / f"server{number}").start()
             one_agent(server, folder / f"machine{number}", placements)
             server.kill()
-        server = Server(folder / "server").start()
+        config = folder / "keystead.toml"
+        config.write_text(f'xds_socket = "{folder}/sds.sock"\n')
+        server = Server(folder / "server", "--config", str(config)).start()
         try:
             many_agents(server, chosen.many)
             many_envoys(server, chosen.many)

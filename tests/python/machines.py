@@ -38,6 +38,8 @@ class Machine:
         self.server, self.folder, self.state = server, folder, folder / "agent"
         self.iam = server.client("iam")
         self.process = None
+        # Done in the agent's process before it begins, and where its log goes.
+        self.preexec = self.log = None
 
     @property
     def environment(self):
@@ -77,7 +79,8 @@ class Machine:
         file = self.folder / "agent.toml"
         file.write_text(f"state = {json.dumps(str(self.state))}\n{config}")
         command = [BINARY, "agent", "run", "--config", str(file), "--clock-offset", str(int(ahead.total_seconds()))]
-        self.process = subprocess.Popen([*command, *more], env=self.environment, stdout=subprocess.PIPE, text=True)
+        what = {"stdout": subprocess.PIPE, "stderr": self.log, "preexec_fn": self.preexec}
+        self.process = subprocess.Popen([*command, *more], env=self.environment, text=True, **what)
         printed = []
         for line in self.process.stdout:
             if line == "ready\n":

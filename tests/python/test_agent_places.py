@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import pathlib
+import resource
 import signal
 import ssl
 import subprocess
@@ -175,6 +176,26 @@ def test_a_directory_that_is_read_only_or_others_keeps_the_old(place):
     assert place.nginx.serial() == first == place.lies_there()
     place.tls.chmod(0o755)
     place.proves(second)
+
+
+def test_a_full_disk_keeps_the_old_and_is_made_up_for(place):
+    """A file size limit stands for a full disk: every write fails, that of the log too, with EFBIG instead of ENOSPC."""
+    place.log = (place.folder / "log").open("w")
+    # Without this the kernel would end the process instead of failing the write.
+    place.preexec = lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    place.first()
+    first = place.serial()
+    _, hard = resource.prlimit(place.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(place.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+    second = place.renew()
+    found = place.reported(Status="FAILED")
+    assert "File too large" in found["Reason"], found["Reason"]
+    assert place.nginx.serial() == first == place.lies_there()
+    assert sorted(path.name for path in place.tls.iterdir()) == ["shop.key", "shop.pem"]
+    resource.prlimit(place.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    place.log.close()
+    place.proves(second)
+    assert place.nginx.serial() == second == place.lies_there()
 
 
 def test_a_certificate_for_other_names_is_not_placed(place):

@@ -361,6 +361,8 @@ fn offset(_args: &Args) -> Result<SignedDuration, Failure> {
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("KEYSTEAD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
+        // It would tell of a log that can't be written on the same stream, and panic where that fails too: on a full disk.
+        .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
