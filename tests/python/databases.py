@@ -195,7 +195,13 @@ class Wire:
 
     def arm(self, nth, before, deed):
         with self.lock:
-            self.pieces, self.nth, self.before, self.deed, self.done = 0, nth, before, deed, False
+            self.pieces, self.nth, self.before, self.deed, self.hit = 0, nth, before, deed, False
+
+    def disarm(self):
+        """Nothing happens from now on; whether it has, or is about to."""
+        with self.lock:
+            self.nth = 0
+            return self.hit
 
     def serve(self):
         with contextlib.suppress(OSError):
@@ -220,6 +226,7 @@ class Wire:
             with self.lock:
                 self.pieces += 1
                 hit = self.pieces == self.nth
+                self.hit = self.hit or hit
             if hit:
                 muted.set()
                 if not self.before:
@@ -228,7 +235,6 @@ class Wire:
                     server.settimeout(1)
                     back.join(1)
                 self.deed()
-                self.done = True
                 return
             server.sendall(piece)
 

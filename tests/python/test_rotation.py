@@ -322,6 +322,8 @@ class Matrix:
         version = rotate(self.sm, name, kind)
         with contextlib.suppress(ClientError, BotoCoreError):
             until("it dies, or ends", lambda: dead.is_set() or not pending(self.sm, name), 60)
+        # The last piece may come when the rotation has ended already.
+        assert not self.wire.disarm() or dead.wait(60)
         if dead.is_set() and victim == "server":
             self.server.process.wait()
             self.restart_server()
