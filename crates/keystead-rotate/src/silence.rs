@@ -86,12 +86,17 @@ impl Silences {
 
 /// What the servers of a job go by, where there is one that may say nothing.
 fn server(job: &Job) -> Option<String> {
+    let host = job.place.host.to_ascii_lowercase();
     match &job.rotator {
         Rotator::User(engine) | Rotator::Alternating(engine) => {
             let port = job.place.port.unwrap_or(engine.port());
-            Some(format!("{}:{port}", job.place.host.to_ascii_lowercase()))
+            Some(format!("{host}:{port}"))
         }
-        Rotator::Command(name) => Some(format!("command {name}")),
+        // A command may know many hosts.
+        Rotator::Command(name) => {
+            let port = job.place.port.unwrap_or_default();
+            Some(format!("{host}:{port} by {name}"))
+        }
         Rotator::PasswordFile(_) | Rotator::Certificate => None,
     }
 }
