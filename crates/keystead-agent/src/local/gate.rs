@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,6 +113,14 @@ pub(super) fn token(path: &Path) -> Result<String, Failure> {
     }
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(Failure::Here(format!(
+            "everybody may use the token in {} (mode {:o}): make it 0640, or remove it, and another is made",
+            path.display(),
+            mode & 0o777
+        )));
+    }
     file.take(LONGEST_TOKEN)
         .read_to_string(&mut text)
         .map_err(failed)?;
@@ -133,8 +141,6 @@ const LONGEST_TOKEN: u64 = 4096;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -179,6 +185,9 @@ mod tests {
         let gate = Gate::new(Some(first.clone()), None);
         assert!(gate.knows(Some(first.as_bytes())));
         assert!(!gate.knows(Some(b"other")) && !gate.knows(None));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(token(&path).unwrap_err().to_string().contains("everybody"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         fs::write(&path, "short").unwrap();
         assert!(
             token(&path)
