@@ -27,15 +27,13 @@ class Site(Shop):
         super().__init__(server, folder, *RIGHTS)
         self.secret, self.tls = secret, folder / "tls"
         self.tls.mkdir(mode=0o755)
-        self.database_login = self.tls / "db.php"
+        self.database_login = self.tls / "db.json"
         self.nginx = Nginx(folder / "nginx", self.tls / "shop.pem", self.tls / "shop.key")
         self.wordpress = None
 
     def start_agent(self):
-        template = self.folder / "db.php.template"
-        template.write_text(of_example("agent/wordpress-db.php.template", {SECRET: self.secret}))
         state = {STATE: ""}
-        login = {"/etc/keystead/wordpress-db.php.template": template, "/etc/wordpress/db.php": self.database_login}
+        login = {f'"{SECRET}"': f'"{self.secret}"', 'to = "/etc/wordpress/db.json"': f'to = "{self.database_login}"'}
         if os.getuid():
             login['owner = "root", group = "www-data", '] = ""
         reload = ", ".join(f"{key} = {json.dumps(text)}" for key, text in self.nginx.reload.items())

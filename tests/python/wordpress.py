@@ -21,14 +21,15 @@ PAGE_SECONDS = 60
 
 
 class WordPress:
-    """A site of its own, with `login` as AWS's JSON; `included` is a file of PHP that has it, where it is not read from JSON."""
+    """A site of its own, with `login` as AWS's JSON; it stands at `placed` already, if that is given."""
 
-    def __init__(self, folder, login, included=None):
-        self.folder, self.included = pathlib.Path(folder), included
-        self.site, self.login = self.folder / "site", self.folder / "login.json"
+    def __init__(self, folder, login, placed=None):
+        self.folder = pathlib.Path(folder)
+        self.site, self.login = self.folder / "site", placed or self.folder / "login.json"
         shutil.copytree(PACKAGE, self.site)
         self.port = free_port()
-        self.take(login)
+        if not placed:
+            self.take(login)
         (self.site / "wp-config.php").write_text(self.configuration(login))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with (self.folder / "log").open("w") as log:
@@ -88,14 +89,11 @@ class WordPress:
         # It is to reach for nothing outside.
         defined |= dict.fromkeys(("WP_HTTP_BLOCK_EXTERNAL", "DISABLE_WP_CRON", "AUTOMATIC_UPDATER_DISABLED"), True)
         lines = [f"define({name!r}, {json.dumps(value)});" for name, value in defined.items()]
-        read = [
+        return "\n".join([
+            "<?php",
             f"$login = json_decode(file_get_contents({str(self.login)!r}), true);",
             "define('DB_USER', $login['username']);",
             "define('DB_PASSWORD', $login['password']);",
-        ]
-        return "\n".join([
-            "<?php",
-            *([f"require {str(self.included)!r};"] if self.included else read),
             *lines,
             "$table_prefix = 'wp_';",
             "if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');",
